@@ -340,6 +340,9 @@ type PipelineDeleted struct {
 	// RunName is the name for people that the run had.
 	RunName   string    `json:"run_name,omitempty"`
 	DeletedAt time.Time `json:"deleted_at"`
+	// RequestedAt is when the run was asked for. It tells its reports and its MLflow runs
+	// from those of another data folder's run of the same id.
+	RequestedAt time.Time `json:"requested_at,omitzero"`
 	// RequestSequence is that of the request that made the run.
 	RequestSequence uint64 `json:"request_sequence,omitempty"`
 	// TrackingURI and ExperimentName are those of the run's specification. They say

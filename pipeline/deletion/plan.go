@@ -140,7 +140,7 @@ func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string
 	}
 	if a := run.Accepted; a != nil {
 		t.RunName = a.RunName
-		t.deletion.RunName, t.deletion.RequestSequence = a.RunName, a.Lineage.RequestSequence
+		t.deletion.RunName, t.deletion.RequestSequence, t.deletion.RequestedAt = a.RunName, a.Lineage.RequestSequence, a.RequestedAt
 		t.deletion.TrackingURI, t.deletion.ExperimentName = a.Specification.MLflow.TrackingURI, a.Specification.MLflow.ExperimentName
 	}
 	return t, ""

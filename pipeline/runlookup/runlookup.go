@@ -9,9 +9,10 @@
 // beginning of its id, or by its name, as long as any place has a run of exactly
 // that id. [Last] is the run that was accepted last, unless the first place has a
 // run of that id. Then names that are equal to the text count, and only if there
-// are none, ids that begin with it. Runs of the stream come before archived ones,
-// so that a lookup reads what is in the archive only if the stream has nothing to
-// offer, or a run of that name: names of archived runs, which are [Named], count as much.
+// are none, ids that begin with it. Names and beginnings of ids of archived runs, which are
+// [Named], and of rejected requests count as much as those of the stream: no place hides
+// that a text fits a run of a later one. A lookup reads of the archive what the lines of runs
+// do not tell.
 //
 // A text that fits several runs is an [*AmbiguousError] and never a guess. A text
 // that fits none is returned as it is: it may be the id of a run that was
@@ -75,7 +76,10 @@ func (e *AmbiguousError) Error() string {
 			fmt.Fprintf(&b, "\n  and %d more", len(e.Runs)-shownRuns)
 			break
 		}
-		fmt.Fprintf(&b, "\n  %s  %s  %s", r.ID, r.At.Local().Format(time.DateTime), r.Name)
+		fmt.Fprintf(&b, "\n  %s", r.ID)
+		if !r.At.IsZero() {
+			fmt.Fprintf(&b, "  %s  %s", r.At.Local().Format(time.DateTime), r.Name)
+		}
 	}
 	return b.String()
 }
@@ -110,7 +114,9 @@ func Find(ctx context.Context, text string, places ...Runs) (string, error) {
 			fitting, err = addNamed(ctx, text, fitting, places[i+1:], listed[i+1:])
 		}
 		if err == nil && len(fitting) > 0 && !named { // it may be the whole id of a run that could not be looked for
-			err = errors.Join(failed[i:]...)
+			if err = errors.Join(failed[i:]...); err == nil {
+				fitting, err = addBegun(ctx, text, fitting, places[i+1:], listed[i+1:])
+			}
 		}
 		switch {
 		case err != nil:
@@ -145,6 +151,36 @@ func addNamed(ctx context.Context, name string, found []Run, places []Runs, list
 		found = append(found, more...)
 	}
 	slices.SortFunc(found, func(a, b Run) int { return b.At.Compare(a.At) })
+	return found, nil
+}
+
+// addBegun adds the runs of later places whose ids begin with a text, too. What cannot be
+// described of them is left out: their ids are enough to choose one.
+func addBegun(ctx context.Context, text string, found []Run, places []Runs, listed [][]string) ([]Run, error) {
+	for i, place := range places {
+		var ids []string
+		for _, id := range listed[i] {
+			if begins(id, text) && !slices.Contains(ids, id) && !slices.ContainsFunc(found, func(r Run) bool { return r.ID == id }) {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		slices.Sort(ids)
+		described, err := place.Describe(ctx, ids[:min(len(ids), shownRuns)]) // of the others there is only the number
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			run := Run{ID: id}
+			if j := slices.IndexFunc(described, func(r Run) bool { return r.ID == id }); j >= 0 {
+				run = described[j]
+			}
+			found = append(found, run)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Run) int { return b.At.Compare(a.At) })
 	return found, nil
 }
 

@@ -69,7 +69,7 @@ func TestFind(t *testing.T) {
 	for text, want := range map[string]string{
 		"a1":             "a1", // the id, although it is a beginning and a name too
 		"a12":            "a12",
-		"b":              "b7",
+		"c":              "c9",
 		"tides and moon": "c9",
 		"harbour":        "d2",
 		"last":           "d2",
@@ -95,6 +95,8 @@ func TestFindSeveral(t *testing.T) {
 		"a":     {"a12", "a1"},
 		"d":     {"d2", "d1"},
 		"old":   {"z1", "z2"},
+		"b":     {"b7", "b8"},        // an archived run counts as much
+		"z":     {"z10", "z1", "z2"}, // and several of them
 	} {
 		_, err := runlookup.Find(t.Context(), text, stream, archived)
 		several, ok := errors.AsType[*runlookup.AmbiguousError](err)

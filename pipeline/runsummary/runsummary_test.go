@@ -38,7 +38,7 @@ func TestReportsAreNamedBeforeTracking(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := runsummary.Of(endedRun(events.Success, unchanged))
-	s.AddReports(dir, "evaluator_output_detailed.xlsx", "pipeline_summary.json")
+	s.AddReports(events.Run{ID: "r1"}, dir, "evaluator_output_detailed.xlsx", "pipeline_summary.json")
 	if len(s.Links) != 1 || s.Links["pipeline_summary.json"] != filepath.Join(dir, "r1", "pipeline_summary.json") || !s.Pending {
 		t.Errorf("%+v", s)
 	}

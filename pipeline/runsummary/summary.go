@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 )
 
 // Links by these names are in every tracked run that has what they lead to.
@@ -72,18 +73,19 @@ func Published(run events.Run) []events.PublishedCompleted {
 	return out
 }
 
-// AddReports adds links to those of the named reports that exist in folder,
+// AddReports adds links to those of the named reports of a run that exist below folder,
 // if the run has no links yet. The tracker writes the reports before it asks
 // MLflow, so they exist although tracking is still pending.
-func (s *Summary) AddReports(folder string, names ...string) {
+func (s *Summary) AddReports(run events.Run, folder string, names ...string) {
 	if len(s.Links) > 0 || folder == "" {
 		return
 	}
+	dir, err := reportfolder.OfRun(folder, run)
+	if err != nil {
+		return // without a working folder there is no path to show
+	}
 	for _, name := range names {
-		path, err := filepath.Abs(filepath.Join(folder, s.RunID, name))
-		if err != nil {
-			continue // without a working folder there is no path to show
-		}
+		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
 			if s.Links == nil {
 				s.Links = map[string]string{}

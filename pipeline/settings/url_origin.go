@@ -35,6 +35,9 @@ func TrackingAddress(uri string) error {
 	if strings.Contains(uri, "?") { // it would be in the reports
 		return fmt.Errorf("an address of MLflow must not hold a query; the section credentials has its user, password or token")
 	}
+	if strings.Contains(uri, "#") { // it says nothing to a server
+		return fmt.Errorf("an address of MLflow must not hold a fragment (#); the section credentials has its user, password or token")
+	}
 	_, err := Origin(uri)
 	return err
 }

@@ -264,7 +264,7 @@ func (a *admission) reject(ctx context.Context, d delivery.Delivery, req events.
 // the dead letters.
 func (a *admission) handleUndecodable(ctx context.Context, d delivery.Delivery, cause error) error {
 	fault := events.Fault{Key: "request", Allowed: "a CloudEvent, or its data alone, as JSON", Message: cause.Error()}
-	if err := a.reject(ctx, d, events.PipelineRequested{}, []events.Fault{fault}); err != nil {
+	if err := a.reject(ctx, d, request.Readable(d.Data), []events.Fault{fault}); err != nil {
 		return err
 	}
 	return &delivery.DeadLetterError{Err: cause}

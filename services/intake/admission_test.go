@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -117,5 +118,29 @@ func TestUndecodableRequestIsRejectedAndDeadLettered(t *testing.T) {
 	}
 	if rejected := j.published[0].(events.PipelineRejected); rejected.Faults[0].Key != "request" {
 		t.Errorf("faults %+v", rejected.Faults)
+	}
+}
+
+// TestUndecodableRequestKeepsItsID: a request that is rejected because one field of it cannot be
+// read is listed by the id, the name and the labels that it has.
+func TestUndecodableRequestKeepsItsID(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]events.PipelineRejected{
+		`{"run_id":"ok2","labels":["a"],"run_name":"nightly","specification":{}}`: {RunID: "ok2", RunName: "nightly"},
+		`{"run_id":"ok3","labels":{"team":"a"},"specificaton":{}}`:                {RunID: "ok3", Labels: map[string]string{"team": "a"}},
+	} {
+		a, j := newAdmission(fakeRuns{}, 0)
+		_ = a.handleUndecodable(t.Context(), delivery.Delivery{Data: []byte(body)}, errors.New("labels is a list"))
+		rejected := j.published[0].(events.PipelineRejected)
+		if rejected.RunID != want.RunID || rejected.RunName != want.RunName || !maps.Equal(rejected.Labels, want.Labels) {
+			t.Errorf("%s is rejected as %+v", body, rejected)
+		}
+	}
+	for _, body := range []string{`{"run_id":7}`, `{"run_id":"a b"}`, `[`} {
+		a, j := newAdmission(fakeRuns{}, 0)
+		_ = a.handleUndecodable(t.Context(), delivery.Delivery{Data: []byte(body)}, errors.New("no"))
+		if got := j.published[0].(events.PipelineRejected).RunID; len(got) != 26 {
+			t.Errorf("%s is rejected as %q, want a generated id", body, got)
+		}
 	}
 }

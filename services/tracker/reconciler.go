@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -27,7 +28,7 @@ type writer interface {
 	// remove removes what was written of a deleted run.
 	remove(ctx context.Context, snapshot projection.Snapshot) (written, error)
 	// tidy removes what a killed process left of a run that is written.
-	tidy(run string) error
+	tidy(run events.Run) error
 }
 
 // reconciler brings one run up to date: it reads its facts, has everything
@@ -67,7 +68,7 @@ func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error
 		r.drop(run)
 		// Two trackers may write a run one after the other, and the second one may
 		// die after the first one has published that the run is tracked.
-		return r.writer.tidy(run)
+		return r.writer.tidy(snapshot.Run)
 	}
 	if snapshot.Run.Deleted != nil {
 		return r.reconcileDeleted(ctx, snapshot)

@@ -52,8 +52,8 @@ func (w *fakeWriter) remove(_ context.Context, snapshot projection.Snapshot) (wr
 	return written{}, w.err
 }
 
-func (w *fakeWriter) tidy(run string) error {
-	w.tidied = append(w.tidied, run)
+func (w *fakeWriter) tidy(run events.Run) error {
+	w.tidied = append(w.tidied, run.ID)
 	return nil
 }
 

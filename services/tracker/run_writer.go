@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
-	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -60,7 +59,7 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) 
 	return written{links: result.Links, gaps: append(result.Gaps, snapshot.Unreadable...)}, nil
 }
 
-func (w *runWriter) tidy(run string) error { return w.reports.tidy(run) }
+func (w *runWriter) tidy(run events.Run) error { return w.reports.tidy(run) }
 
 // reportsError means that the reports could not be written.
 type reportsError struct {
@@ -97,7 +96,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	if snapshot.Run.Completed == nil {
 		return nil, nil
 	}
-	dir, err := filepath.Abs(filepath.Join(w.dir, snapshot.Run.ID)) // a run id is a valid token, so it is the name of one folder
+	dir, err := reportfolder.OfRun(w.dir, snapshot.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +132,7 @@ func (w *reportWriter) size(ctx context.Context, ref events.Reference) int64 {
 
 // tidy removes the temporary files that a killed process left in the report
 // folder of a run. The caller holds the lease of the run.
-func (w *reportWriter) tidy(run string) error {
-	if w.dir == "" {
-		return nil
-	}
-	return atomicfile.RemoveTemps(filepath.Join(w.dir, run))
-}
+func (w *reportWriter) tidy(run events.Run) error { return report.Tidy(w.dir, run) }
 
 // open opens an artifact of a phase. It is nil if there is none in this store.
 func (w *reportWriter) open(run events.Run, phase events.Phase, name string) func(context.Context) (io.ReadCloser, error) {

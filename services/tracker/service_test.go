@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
@@ -95,7 +96,7 @@ func TestScheduleUnfinished(t *testing.T) {
 	if !slices.Equal(w.tidied, []string{"r"}) || w.writes() != 0 {
 		t.Errorf("tidied %q, %d written", w.tidied, w.writes())
 	}
-	if err := reports.tidy("r"); err != nil {
+	if err := reports.tidy(events.Run{ID: "r"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {

@@ -75,3 +75,23 @@ func mlflowSection(specification json.RawMessage) json.RawMessage {
 	_ = json.Unmarshal(specification, &sections)
 	return sections.MLflow
 }
+
+// Readable are the id, the name and the labels of a request that cannot be decoded, as far as
+// they can be read one by one: whoever published it knows it by them. An id that no run may
+// have is none.
+func Readable(body []byte) (req events.PipelineRequested) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return req
+	}
+	_ = json.Unmarshal(fields["run_id"], &req.RunID)
+	if !events.ValidToken(req.RunID) {
+		req.RunID = ""
+	}
+	_ = json.Unmarshal(fields["run_name"], &req.RunName)
+	if json.Unmarshal(fields["labels"], &req.Labels) != nil {
+		req.Labels = nil
+	}
+	req.Specification = fields["specification"]
+	return req
+}

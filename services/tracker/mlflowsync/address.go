@@ -24,6 +24,9 @@ type addressPolicy struct {
 	anyFolder bool
 }
 
+// usualFolder is the address that specifications and settings have if nobody chose one.
+const usualFolder = "file:./mlruns"
+
 // addressOf is the address that the run is written to.
 func (p addressPolicy) addressOf(run events.Run) (string, error) {
 	if p.override != "" {
@@ -35,7 +38,7 @@ func (p addressPolicy) addressOf(run events.Run) (string, error) {
 // homeOf is the address that the run belongs to.
 func (p addressPolicy) homeOf(run events.Run) (string, error) {
 	uri := run.Accepted.Specification.MLflow.TrackingURI
-	if uri == "" || uri == p.home {
+	if uri == "" || uri == p.home || uri == usualFolder { // which says no more than nothing
 		return p.home, nil
 	}
 	u, err := url.Parse(uri)

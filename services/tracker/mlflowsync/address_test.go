@@ -86,3 +86,15 @@ func TestIsHome(t *testing.T) {
 		}
 	}
 }
+
+// TestUsualFolder: a specification with the address that it has anyway says nothing: the run is
+// tracked where the tracker is told to, as one that names none.
+func TestUsualFolder(t *testing.T) {
+	t.Parallel()
+	for _, home := range []string{"file:./u2-ml", "https://mlflow.example"} {
+		run := events.Run{Accepted: &events.PipelineAccepted{Specification: events.Specification{MLflow: events.MLflow{TrackingURI: "file:./mlruns"}}}}
+		if got, err := (addressPolicy{home: home, fileRoot: t.TempDir()}).addressOf(run); err != nil || got != home {
+			t.Errorf("beside %s the run goes to %s (%v)", home, got, err)
+		}
+	}
+}

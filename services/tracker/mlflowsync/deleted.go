@@ -43,6 +43,9 @@ func (s *Syncer) MarkDeleted(ctx context.Context, deleted events.PipelineDeleted
 	if gone != "" && len(found) == 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("its MLflow runs were in %s, which is not there any more; none is marked", gone))
 	}
+	if other, err := isOfNamesake(ctx, target, deleted, found); err != nil || other {
+		return result, err
+	}
 	for _, run := range found {
 		err := target.SetTags(ctx, run.ID, []mlflow.Tag{{Key: TagDeleted, Value: deleted.DeletedAt.UTC().Format(time.RFC3339)}})
 		if err != nil {
@@ -51,6 +54,21 @@ func (s *Syncer) MarkDeleted(ctx context.Context, deleted events.PipelineDeleted
 		result.Links["mlflow_"+run.Key.Phase] = target.RunURL(run.ExperimentID, run.ID)
 	}
 	return result, nil
+}
+
+// isOfNamesake reports whether MLflow runs are those of another run of the id of a deleted one,
+// which has none there.
+func isOfNamesake(ctx context.Context, target mlflow.Target, deleted events.PipelineDeleted, found []mlflow.FoundRun) (bool, error) {
+	if deleted.RequestedAt.IsZero() { // by an earlier version
+		return false, nil
+	}
+	parent := projection.Snapshot{Run: events.Run{Accepted: &events.PipelineAccepted{RunID: deleted.RunID, RequestedAt: deleted.RequestedAt}}}.Parent("")
+	for _, run := range found {
+		if run.Key == parent.Key {
+			return belongsToOther(ctx, target, run.ID, parent.Params)
+		}
+	}
+	return false, nil
 }
 
 // addressOfDeleted is the address where the MLflow runs of a deleted run are. Its

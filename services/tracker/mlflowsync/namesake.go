@@ -18,15 +18,26 @@ func isNamesake(ctx context.Context, target mlflow.Target, snapshot projection.S
 	if err != nil || len(found) == 0 {
 		return false, err
 	}
-	i := slices.IndexFunc(parent.Params, func(p mlflow.Param) bool { return p.Key == projection.ParamRequested })
-	if i < 0 {
-		return false, nil
+	return belongsToOther(ctx, target, found[0].ID, parent.Params)
+}
+
+// belongsToOther reports whether an MLflow run says that it was asked for at another time. The
+// exact time is asked for last: a run of an earlier version gets it then.
+func belongsToOther(ctx context.Context, target mlflow.Target, id string, params []mlflow.Param) (bool, error) {
+	for _, key := range []string{projection.ParamRequested, projection.ParamRequestedExactly} {
+		i := slices.IndexFunc(params, func(p mlflow.Param) bool { return p.Key == key })
+		if i < 0 {
+			continue
+		}
+		err := target.LogParams(ctx, id, params[i:i+1])
+		if _, ok := errors.AsType[*mlflow.ParamConflictError](err); ok {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
 	}
-	err = target.LogParams(ctx, found[0].ID, parent.Params[i:i+1])
-	if conflict, ok := errors.AsType[*mlflow.ParamConflictError](err); ok {
-		return slices.Contains(conflict.Keys, projection.ParamRequested), nil
-	}
-	return false, err
+	return false, nil
 }
 
 // namesakeGap says that a run is not in MLflow because another one has its id there.

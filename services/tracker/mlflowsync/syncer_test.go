@@ -84,7 +84,7 @@ func TestSyncNamesake(t *testing.T) {
 	s := New(Config{TrackingURI: "file:" + root, Version: "1"}, store{}, noMetrics)
 	mine, other := snapshotOf(), snapshotOf()
 	later := *other.Run.Accepted
-	later.RequestedAt, later.RunName, later.Labels = began.Add(time.Hour), "other", map[string]string{"of": "another"}
+	later.RequestedAt, later.RunName, later.Labels = began.Add(time.Millisecond), "other", map[string]string{"of": "another"}
 	other.Run.Accepted = &later
 	sync := func(snapshot projection.Snapshot) Result {
 		t.Helper()
@@ -109,6 +109,14 @@ func TestSyncNamesake(t *testing.T) {
 	deleted := events.PipelineDeleted{RunID: "r", ExperimentName: "e", DeletedAt: began, Links: map[string]string{"config.toml": "/x"}}
 	if got, err := s.MarkDeleted(t.Context(), deleted); err != nil || len(got.Links)+len(got.Gaps) != 0 || read(t, root, "tags", TagDeleted) != "" {
 		t.Errorf("the deletion of the namesake: %+v, %v", got, err)
+	}
+	deleted.Links, deleted.RequestedAt = nil, later.RequestedAt // it was not tracked to its end
+	if got, err := s.MarkDeleted(t.Context(), deleted); err != nil || len(got.Links)+len(got.Gaps) != 0 || read(t, root, "tags", TagDeleted) != "" {
+		t.Errorf("the deletion of the untracked namesake: %+v, %v", got, err)
+	}
+	deleted.RequestedAt = mine.Run.Accepted.RequestedAt
+	if got, err := s.MarkDeleted(t.Context(), deleted); err != nil || len(got.Links) != 3 || read(t, root, "tags", TagDeleted) == "" {
+		t.Errorf("the deletion of the run itself: %+v, %v", got, err)
 	}
 }
 

@@ -25,6 +25,9 @@ const ParamVersion = "pipeline_version"
 // id apart.
 const ParamRequested = "pipeline_start_time"
 
+// ParamRequestedExactly is the same to the nanosecond. Earlier versions did not write it.
+const ParamRequestedExactly = "pipeline_requested_at"
+
 func parent(run events.Run, version string) MLflowRun {
 	a := *run.Accepted
 	r := MLflowRun{
@@ -32,6 +35,7 @@ func parent(run events.Run, version string) MLflowRun {
 		Run: mlflow.Run{Name: a.RunName, StartTime: a.RequestedAt},
 	}
 	r.addParam(ParamRequested, a.RequestedAt.UTC().Format(time.RFC3339))
+	r.addParam(ParamRequestedExactly, a.RequestedAt.UTC().Format(time.RFC3339Nano))
 	r.addParam(ParamVersion, version)
 	for _, v := range structconf.Values(a.Specification) {
 		r.addParam(sectionPrefix(v.Section)+v.Name, v.Text)

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
@@ -22,7 +23,7 @@ import (
 const (
 	WorkbookName        = "evaluator_output_detailed.xlsx"
 	SummaryName         = "evaluator_output_summary.json"
-	PipelineSummaryName = "pipeline_summary.json"
+	PipelineSummaryName = reportfolder.SummaryName
 	ConfigName          = "config.toml"
 )
 
@@ -91,13 +92,26 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	return out.files, err
 }
 
+// Tidy removes the temporary files that a killed process left in the folder of a run below a
+// folder of reports. An empty one is none.
+func Tidy(reports string, run events.Run) error {
+	if reports == "" {
+		return nil
+	}
+	dir, err := reportfolder.OfRun(reports, run)
+	if err != nil {
+		return err
+	}
+	return atomicfile.RemoveTemps(dir)
+}
+
 // Unfinished returns the runs below a folder of reports of which a killed
 // process left temporary files.
 func Unfinished(reports string) ([]string, error) {
 	left, err := filepath.Glob(filepath.Join(reports, "*", atomicfile.TempPattern))
 	var runs []string
 	for _, path := range left {
-		if run := filepath.Base(filepath.Dir(path)); !slices.Contains(runs, run) {
+		if run := reportfolder.RunOf(filepath.Base(filepath.Dir(path))); !slices.Contains(runs, run) {
 			runs = append(runs, run)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/services/tracker/report"
 	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
@@ -47,16 +48,16 @@ func (r Removal) Run(ctx context.Context) (done Done, err error) {
 	if !events.ValidToken(run) { // it is the name of one folder
 		return done, fmt.Errorf("%q is no run id", run)
 	}
-	entry := runlist.Entry{RunID: run, Status: events.StatusDeleted, Sequence: r.Sequence}
+	entry := runlist.Entry{RunID: run, RequestedAt: r.Deleted.RequestedAt, Status: events.StatusDeleted, Sequence: r.Sequence}
 	own := ""
 	if r.Dir != "" {
-		if own, err = filepath.Abs(filepath.Join(r.Dir, run)); err != nil {
+		if own, err = reportfolder.Of(r.Dir, run, r.Deleted.RequestedAt); err != nil {
 			return done, err
 		}
 		if err := done.removeFolder(own); err != nil {
 			return done, err
 		}
-		listed, err := runlist.New(r.Dir).Has(run)
+		listed, err := runlist.New(r.Dir).Has(entry)
 		if err != nil {
 			return done, err
 		}
@@ -81,6 +82,11 @@ func (r Removal) Run(ctx context.Context) (done Done, err error) {
 			done.gap("its reports are in %s, and this tracker writes to %s: remove that folder, and its line in the list beside it, by hand", linked, r.Dir)
 		}
 	default:
+		if dir, err := reportfolder.Of(filepath.Dir(linked), run, r.Deleted.RequestedAt); err != nil {
+			return done, err
+		} else if dir != linked { // another run of that id has its reports there now
+			return done, nil
+		}
 		if err := done.removeFolder(linked); err != nil {
 			return done, err
 		}
@@ -111,7 +117,7 @@ func linkedFolder(deleted events.PipelineDeleted) string {
 		if strings.HasPrefix(name, "mlflow_") || filepath.Base(path) != name || !filepath.IsAbs(path) {
 			continue
 		}
-		if dir := filepath.Dir(path); filepath.Base(dir) == deleted.RunID {
+		if dir := filepath.Dir(path); reportfolder.RunOf(filepath.Base(dir)) == deleted.RunID {
 			return dir
 		}
 	}

@@ -61,13 +61,17 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	if err != nil {
 		return err
 	}
-	byID := make(map[string]Entry, len(all)+len(entries))
+	byID := make(map[identity]Entry, len(all)+len(entries))
 	for _, e := range append(all, entries...) {
-		if e.Sequence >= byID[e.RunID].Sequence {
-			byID[e.RunID] = e
+		if id := e.identity(); e.Sequence >= byID[id].Sequence {
+			byID[id] = e
 		}
 	}
-	maps.DeleteFunc(byID, func(_ string, e Entry) bool { return e.Status == events.StatusDeleted })
+	maps.DeleteFunc(byID, func(id identity, e Entry) bool { // a deletion that names no time, of an earlier version
+		gone, ok := byID[identity{run: id.run}]
+		return ok && id.at != 0 && gone.Status == events.StatusDeleted && e.Sequence <= gone.Sequence
+	})
+	maps.DeleteFunc(byID, func(_ identity, e Entry) bool { return e.Status == events.StatusDeleted })
 	all = slices.SortedFunc(maps.Values(byID), func(a, b Entry) int {
 		// Newest first, because people look for the newest runs.
 		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))
@@ -79,10 +83,26 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 	return l.replace(TextFileName, func(w io.Writer) error { return writeText(w, all) })
 }
 
-// Has reports whether the list has a run.
-func (l *List) Has(run string) (bool, error) {
+// identity tells runs apart: those of two data folders may have one id, and were asked for at
+// other times.
+type identity struct {
+	run string
+	at  int64 // nanoseconds; 0: unknown
+}
+
+func (e Entry) identity() identity {
+	if e.RequestedAt.IsZero() {
+		return identity{run: e.RunID}
+	}
+	return identity{e.RunID, e.RequestedAt.UnixNano()}
+}
+
+// Has reports whether the list has the run of an entry.
+func (l *List) Has(run Entry) (bool, error) {
 	all, err := l.read() // which is replaced as a whole
-	return slices.ContainsFunc(all, func(e Entry) bool { return e.RunID == run }), err
+	return slices.ContainsFunc(all, func(e Entry) bool {
+		return e.RunID == run.RunID && (run.RequestedAt.IsZero() || e.identity() == run.identity())
+	}), err
 }
 
 // replace writes a file of the list.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -72,6 +74,9 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	if err := f.applyPlaces(s); err != nil {
 		return err
 	}
+	if err := checkFolders(*s); err != nil {
+		return exit.Input(err)
+	}
 	if len(s.Data.Roots) == 0 {
 		s.Data.Roots = []string{wd}
 	}
@@ -80,6 +85,20 @@ func (f *Flags) Apply(s *settings.Settings) error {
 	}
 	if s.Data.Scratch == "" {
 		s.Data.Scratch = filepath.Join(s.Data.Folder, "scratch")
+	}
+	return nil
+}
+
+// checkFolders refuses an address where a folder of this machine is wanted: a folder of that name
+// would be made, and the user and the password of the address be printed and stored.
+func checkFolders(s settings.Settings) error {
+	for _, f := range []struct{ what, path string }{
+		{"--data, or data.folder of the settings", s.Data.Folder},
+		{"--reports, or services.tracker.reports of the settings", s.Tracker.Reports},
+	} {
+		if strings.Contains(f.path, "://") {
+			return fmt.Errorf("%s: %s is an address; name a folder of this machine", f.what, redaction.Addresses(settings.Redacted(f.path)))
+		}
 	}
 	return nil
 }

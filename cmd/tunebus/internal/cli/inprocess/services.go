@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
@@ -23,6 +24,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/folderaddress"
 	"github.com/tunebus/tunebus/pipeline/hostmetrics"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -105,10 +107,47 @@ func programs(cfg settings.Settings) error {
 	return errors.Join(look("finetune", "trains", cfg.Finetune.Command), look("inference", "answers", cfg.Inference.Command))
 }
 
+// checkStoreOwner refuses a store inside another data folder: runs of one id in both would have
+// the same objects, and a deletion in one folder would remove those of the other.
+func checkStoreOwner(cfg settings.Settings) error {
+	if !folderaddress.Is(cfg.Artifacts.URL) {
+		return nil
+	}
+	store, err := folderaddress.Folder(cfg.Artifacts.URL)
+	if err == nil {
+		store, err = filepath.Abs(store)
+	}
+	if err != nil {
+		return fmt.Errorf("artifacts.url: %w", err)
+	}
+	own, _ := os.Stat(cfg.Data.Folder) // nil: there is none yet
+	for dir := store; ; dir = filepath.Dir(dir) {
+		if linked, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = linked
+		}
+		info, err := os.Stat(dir)
+		if err == nil && own != nil && os.SameFile(info, own) {
+			return nil
+		}
+		_, noServer := os.Stat(filepath.Join(dir, "nats", "jetstream"))
+		_, noStore := os.Stat(filepath.Join(dir, "artifacts"))
+		if noServer == nil && noStore == nil {
+			return fmt.Errorf("artifacts.url: the store %s is inside the data folder %s, which is not that of this command, %s: the runs of both would share objects; "+
+				"name a store of its own, or leave artifacts.url out", store, dir, cfg.Data.Folder)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
 // check checks the addresses of the settings and makes the data folder. With reports it makes
 // their folder, too.
 func check(cfg settings.Settings, log *slog.Logger, reports bool) error {
 	if _, err := service.Sources(cfg, log); err != nil {
+		return err
+	}
+	if err := checkStoreOwner(cfg); err != nil {
 		return err
 	}
 	track, err := tracker.ConfigFrom(cfg, os.Getenv)

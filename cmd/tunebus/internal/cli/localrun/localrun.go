@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -22,6 +24,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runrequest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
@@ -97,6 +100,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	reports := newLocalReports(request.ID)
 	s.Console.Follows = true
 	listen, token := session.Loopback(ctx)
+	before, err := places.Read(cfg.Data.Folder)
+	if err != nil {
+		return exit.Input(err)
+	}
 	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{
 		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch,
 	})
@@ -117,7 +124,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, tracking: f.trackingLimit}
+	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, moved: before.Moved(cfg), tracking: f.trackingLimit}
 	left, err = others.settle(ctx)
 	if err != nil {
 		return err
@@ -156,7 +163,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		reports.wait(ctx, s.Console)
 	}
 	summary := runsummary.Of(run)
-	summary.AddReports(cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
+	summary.AddReports(run, cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
 	status := follow.End(s.Console, run, summary, again)
 	if run.Tracked == nil {
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
@@ -220,6 +227,9 @@ func interrupted(s *session.Session, start Start, runs ...string) error {
 
 // whatGoesOn says what goes on with runs that have not ended, and what ends them.
 func whatGoesOn(s *session.Session, start Start, runs ...string) string {
+	if _, err := os.Stat(start.Settings.Data.Folder); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("the data folder %s was removed meanwhile, and with it what its runs did: %s", start.Settings.Data.Folder, strings.Join(runs, ", "))
+	}
 	say := fmt.Sprintf("what run %s did is stored, and this goes on with it", runs[0])
 	if len(runs) > 1 {
 		say = fmt.Sprintf("what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))

@@ -82,6 +82,11 @@ type unfinished struct {
 	gate    *jobGate
 	// mode is what --resume says; empty: a person at a terminal is asked.
 	mode string
+	// asked is the id of the run that this process is asked for.
+	asked string
+	// moved says that the reports and the tracking of those runs go to other places now; empty:
+	// they do not.
+	moved string
 	// tracking is the longest wait for MLflow behind the end of a run.
 	tracking time.Duration
 }
@@ -112,12 +117,19 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		u.gate.decide(open)
 		return open, nil
 	case resumeCancel:
+		if slices.Contains(open, u.asked) { // known before anything is cancelled
+			return open, exit.Input(fmt.Errorf("--run-id %s: the unfinished run has this id, and nothing was cancelled; choose another id, or go on with that run:\n  %s",
+				u.asked, u.start.goOn(u.session)))
+		}
 		u.gate.decide(nil)
 		return nil, u.cancel(ctx, append(able, left...))
 	}
 	before, err := u.attempts(ctx, able)
 	if err != nil {
 		return nil, err
+	}
+	if u.moved != "" && len(able) > 0 {
+		console.Say("of %s, too: %s", strings.Join(able, ", "), u.moved)
 	}
 	u.gate.decide(left)
 	return left, u.finish(ctx, able, before)

@@ -148,6 +148,24 @@ func (p Places) Text(data string) string {
 	return fmt.Sprintf("as before on the data folder %s, %s; %s %s", data, strings.Join(places, ", and "), strings.Join(others, " or "), name)
 }
 
+// Moved says for people that runs which began with these places are reported and tracked in
+// others from now on, those of the settings; empty if they stay where they are.
+func (p Places) Moved(cfg settings.Settings) string {
+	var moved []string
+	if p.Reports != "" {
+		if there := shown(p.data, p.Reports); !samePath(there, cfg.Tracker.Reports) {
+			moved = append(moved, fmt.Sprintf("reports go to %s from now on, and no more to %s", cfg.Tracker.Reports, there))
+		}
+	}
+	if p.TrackingURI != "" {
+		there, err := shownAddress(p.data, p.TrackingURI)
+		if err == nil && !sameAddress(there, cfg.Tracker.TrackingURI) {
+			moved = append(moved, fmt.Sprintf("tracking goes to %s from now on, and no more to %s", settings.Redacted(cfg.Tracker.TrackingURI), settings.Redacted(there)))
+		}
+	}
+	return strings.Join(moved, "; ")
+}
+
 // Remember writes the places of settings into their data folder, which this process has
 // for itself.
 func Remember(cfg settings.Settings) error {

@@ -17,28 +17,33 @@ func TestRefusedFlags(t *testing.T) {
 	dir, folder := filepath.Join(t.TempDir(), "data"), clitest.NewDataFolder(t)
 	folder.WithServer(t, func(b *conn.Conn) { clitest.Publish(t, b, clitest.EndedRun("r")...) })
 	for want, args := range map[string][]string{
-		"--data is empty; give it a value":        {"delete", "last", "--yes", "--data", ""},
-		"--server is empty":                       {"runs", "--server", ""},
-		"--run-id is empty":                       {"run", "x.toml", "--run-id", ""},
-		"--tracking-uri is empty":                 {"run", "x.toml", "--tracking-uri="},
-		"--context is empty":                      {"show", "last", "--context", ""},
-		"--label is empty":                        {"run", "x.toml", "--label", "a=b", "--label", ""},
-		"--set is empty":                          {"config", "check", "--set", ""},
-		"--since is empty":                        {"runs", "--since", ""},
-		"--store is empty":                        {"gc", "--store", ""},
-		"--to is empty":                           {"replay", "tracking", "--to", ""},
-		"--run is empty":                          {"dlq", "list", "--run", ""},
-		"--from is empty":                         {"rerun", "r", "--from", ""},
-		"--dtype is empty":                        {"export", "r", "x", "--dtype", ""},
-		"--hf-key is empty":                       {"up", "--hf-key", "", "--data", dir},
-		"--port 99999: want a port, 1 to 65535":   {"up", "--port", "99999", "--data", dir},
-		"--port -1: want a port":                  {"up", "--port", "-1", "--data", dir},
-		"a is b already; a label has one value":   {"run", "--label", "a=b", "--label", "a=c", "--data", dir},
-		`run "x\r\nfake" is unknown on`:           {"show", "x\r\nfake", "--data", folder.Dir},
-		"want an address such as https://host or": {"run", "--tracking-uri", "garbage", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml")},
+		"--data is empty; give it a value":      {"delete", "last", "--yes", "--data", ""},
+		"--server is empty":                     {"runs", "--server", ""},
+		"--run-id is empty":                     {"run", "x.toml", "--run-id", ""},
+		"--tracking-uri is empty":               {"run", "x.toml", "--tracking-uri="},
+		"--context is empty":                    {"show", "last", "--context", ""},
+		"--label is empty":                      {"run", "x.toml", "--label", "a=b", "--label", ""},
+		"--set is empty":                        {"config", "check", "--set", ""},
+		"--since is empty":                      {"runs", "--since", ""},
+		"--store is empty":                      {"gc", "--store", ""},
+		"--to is empty":                         {"replay", "tracking", "--to", ""},
+		"--run is empty":                        {"dlq", "list", "--run", ""},
+		"--from is empty":                       {"rerun", "r", "--from", ""},
+		"--dtype is empty":                      {"export", "r", "x", "--dtype", ""},
+		"--hf-key is empty":                     {"up", "--hf-key", "", "--data", dir},
+		"--port 99999: want a port, 1 to 65535": {"up", "--port", "99999", "--data", dir},
+		"--port -1: want a port":                {"up", "--port", "-1", "--data", dir},
+		"a is b already; a label has one value": {"run", "--label", "a=b", "--label", "a=c", "--data", dir},
+		`run "x\r\nfake" is unknown on`:         {"show", "x\r\nfake", "--data", folder.Dir},
+		"must not hold a fragment (#)":          {"run", "--tracking-uri", "http://127.0.0.1:1/#token=hush", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml")},
+		"--reports, or services.tracker.reports of the settings: http://xxxxx@h:1 is an address": {"up", "--reports", "http://u:hush@h:1", "--data", dir},
+		"--data, or data.folder of the settings: s3://xxxxx@b is an address":                     {"up", "--data", "s3://k:hush@b"},
+		"fine_tuner.base_model_id = http://xxxxx@h:1: no such file or folder, and":               {"run", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml"), "--set", "fine_tuner.base_model_id=http://u:hush@h:1"},
+		"fine_tuner.base_model_id = xxxxx@h:1: no such file or folder, and":                      {"run", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml"), "--set", "fine_tuner.base_model_id=u:hush@h:1"},
+		"want an address such as https://host or":                                                {"run", "--tracking-uri", "garbage", "--data", dir, "--config", filepath.Join(clitest.Root(), "configs", "quickstart.toml")},
 	} {
 		status, out, screen := clitest.Run(t, args...)
-		if status != 2 || out != "" || !strings.Contains(screen, want) {
+		if status != 2 || out != "" || !strings.Contains(screen, want) || strings.Contains(screen, "hush") {
 			t.Errorf("%q: status %d, want %q\n%s%s", args, status, want, out, screen)
 		}
 	}

@@ -3,11 +3,14 @@ package runrequest
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/localinput"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
@@ -39,7 +42,7 @@ func localFiles(answers answerFiles, paths []spec.Path, folders map[string]strin
 		} else if !spec.IsHubID(p.Place()) {
 			faults = append(faults, structconf.Fault{
 				Key:     p.Key,
-				Value:   p.Value,
+				Value:   withoutUser(p.Value),
 				Message: "no such file or folder" + elsewhere(path, p.Value) + ", and no id of the Hugging Face Hub",
 			})
 		}
@@ -49,10 +52,24 @@ func localFiles(answers answerFiles, paths []spec.Path, folders map[string]strin
 
 // elsewhere says where a path was looked for, if that is not what a person wrote.
 func elsewhere(path, written string) string {
+	if strings.Contains(written, "://") || withoutUser(written) != written { // an address is no path, and may have a password
+		return ""
+	}
 	if path == written || path == "./"+written {
 		return ""
 	}
 	return " (" + path + ")"
+}
+
+// userAtHost is a user with a password before a host, without a scheme.
+var userAtHost = regexp.MustCompile(`^[^\s/@:]*:[^\s@]+@`)
+
+// withoutUser is what a person gave as a path, with "xxxxx" for what may be a user and a password.
+func withoutUser(written string) string {
+	if strings.Contains(written, "://") {
+		return redaction.Addresses(written)
+	}
+	return userAtHost.ReplaceAllString(written, "xxxxx@")
 }
 
 // localPath returns the path that a key names, without the configuration and the

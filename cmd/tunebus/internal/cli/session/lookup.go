@@ -46,10 +46,6 @@ func (s *Deployment) noLast(ctx context.Context, none error) error {
 	if err != nil {
 		return none
 	}
-	archived = slices.DeleteFunc(archived, func(id string) bool {
-		_, gone := slices.BinarySearch(deleted, id)
-		return gone
-	})
 	if len(archived) == 0 && len(deleted) == 0 {
 		return none
 	}
@@ -70,7 +66,15 @@ func (r archivedRuns) IDs(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, nil
 	}
-	return archive.NewFiles(store).Runs(ctx)
+	archived, err := archive.NewFiles(store).Runs(ctx)
+	if err != nil || len(archived) == 0 {
+		return nil, err
+	}
+	deleted, err := runlister.New(r.server.Bus).Deleted(ctx)
+	return slices.DeleteFunc(archived, func(id string) bool { // what a deletion that was cut short left of them
+		_, gone := slices.BinarySearch(deleted, id)
+		return gone
+	}), err
 }
 
 // Newest implements [runlookup.Runs]. The archive has no order.

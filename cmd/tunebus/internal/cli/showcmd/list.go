@@ -59,7 +59,7 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 	if l.queues, err = topology.NewInspector(l.server.Bus).Queues(ctx); err != nil {
 		return err
 	}
-	l.old, l.hidden = nil, 0
+	l.old, l.hidden, l.deleted = nil, 0, nil
 	if l.archived {
 		if l.old, err = l.unindexed(ctx, state); err != nil {
 			return err
@@ -136,7 +136,16 @@ func (l *runList) each(ctx context.Context, state runindex.State, add func(runin
 			return err
 		}
 		if line.Archived && !l.archived {
-			if l.want(line) {
+			if !l.want(line) {
+				continue
+			}
+			if l.deleted == nil { // most lists need none of them
+				if l.deleted, err = runlister.New(l.server.Bus).Deleted(ctx); err != nil {
+					return err
+				}
+				l.deleted = append([]string{}, l.deleted...)
+			}
+			if _, gone := slices.BinarySearch(l.deleted, line.RunID); !gone {
 				l.hidden++
 			}
 			continue

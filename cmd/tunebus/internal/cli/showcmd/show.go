@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/rundetail"
 	"github.com/tunebus/tunebus/events"
@@ -52,6 +53,7 @@ func Show(s *session.Session) *cobra.Command {
 			if stored, err := history.New(server.Bus).Run(ctx, id); err == nil && stored.Accepted == nil {
 				detail.Archived = true // its facts have left the stream
 			}
+			detail.Reports = reportsOf(s, server)
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {
@@ -65,6 +67,24 @@ func Show(s *session.Session) *cobra.Command {
 	}
 	at.AddFlags(c)
 	return c
+}
+
+// reportsOf is the folder of the reports of the data folder that a command works on; empty if it
+// is not known.
+func reportsOf(s *session.Session, server *session.Deployment) string {
+	folder := session.DataFolder(server)
+	cfg, err := s.Settings()
+	if err != nil || folder == "" {
+		return ""
+	}
+	kept, err := places.Read(folder)
+	if err == nil {
+		_, err = kept.Use(&cfg)
+	}
+	if err != nil {
+		return ""
+	}
+	return cfg.Tracker.Reports
 }
 
 // addState adds how far an open run is and what it waits for. What cannot be told is

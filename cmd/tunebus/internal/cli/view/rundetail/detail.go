@@ -15,6 +15,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/services/tracker/report"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
@@ -41,7 +42,23 @@ type Detail struct {
 	// data folder.
 	Stopped bool
 
+	// Reports is the folder of the reports of the data folder; empty: not known. It tells where
+	// those of a run are whose tracking is pending.
+	Reports string
+
 	attempts []events.AttemptResult
+}
+
+// isPending reports whether the run has ended and is not tracked yet.
+func (d Detail) isPending() bool { return d.Run.Completed != nil && d.Run.Tracked == nil }
+
+// summary is the run in short, with the reports that are there.
+func (d Detail) summary() runsummary.Summary {
+	s := runsummary.Of(d.Run)
+	if d.isPending() {
+		s.AddReports(d.Run, d.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName, report.ConfigName)
+	}
+	return s
 }
 
 // Waits are what a run waits for.
@@ -56,6 +73,7 @@ type Waits struct {
 type detail struct {
 	pipelinesummary.Summary
 	Archived      bool                     `json:"archived,omitempty"`
+	Pending       bool                     `json:"tracking_pending,omitempty"` // the run has ended
 	Model         string                   `json:"base_model,omitempty"`
 	MainScore     *runindex.Score          `json:"main_score,omitempty"`
 	Elapsed       float64                  `json:"elapsed_seconds,omitempty"`
@@ -91,6 +109,9 @@ func Show(d Detail) view.Result {
 			value.Elapsed = max(0, d.Now.Sub(a.RequestedAt).Seconds())
 		}
 	}
+	if value.Pending = d.isPending(); value.Pending {
+		value.Links = d.summary().Links
+	}
 	if d.Loss != (losshistory.Curves{}) {
 		value.Loss = &d.Loss
 	}
@@ -117,7 +138,7 @@ func baseModel(s events.Specification) string {
 
 // write writes a run for people.
 func (d Detail) write(w io.Writer) {
-	run, s := d.Run, runsummary.Of(d.Run)
+	run, s := d.Run, d.summary()
 	d.writeHead(w, s)
 	if d.Stopped {
 		view.WriteStoppedPhases(w, run, d.attempts)
@@ -137,6 +158,9 @@ func (d Detail) write(w io.Writer) {
 	view.Section(w, slices.Sorted(maps.Keys(s.Links)), "RESULT\tWHERE", func(name string) string { return name + "\t" + s.Links[name] })
 	for _, gap := range s.Gaps {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
+	}
+	if d.isPending() {
+		fmt.Fprint(w, "\ntracking is pending: MLflow does not have all of this run yet\n")
 	}
 	view.WritePublished(w, s)
 	for _, step := range run.Accepted.Plan {
