@@ -12,7 +12,9 @@
 // # Limits
 //
 // Other models, and parts of tokenizer.json that are not known, are refused by Open with
-// an error that wraps ErrUnsupported, rather than read wrongly. Encode adds no
+// an error that wraps ErrUnsupported, rather than read wrongly. Added
+// tokens are looked for in the text as it is, also those that tokenizer.json has
+// as normalized. Encode adds no
 // BOS of its own: chat templates write the one they want, and Begin
 // puts before other texts what tokenizer.json says.
 //
