@@ -33,7 +33,7 @@ func TestPlaces(t *testing.T) {
 		"blank":     {normal.Strip{Left: true, Right: true}, "  ", normal.Text{At: []int{2}}},
 	} {
 		if got := c.step.Apply(normal.Plain(c.text)); got.Bytes != c.want.Bytes || !slices.Equal(got.At, c.want.At) {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func FuzzCharsmap(f *testing.F) {
 		}
 		got := m.Apply(normal.Plain(text))
 		if len(got.At) != len(got.Bytes)+1 || !slices.IsSorted(got.At) || got.At[len(got.Bytes)] != len(text) {
-			t.Errorf("%q becomes %q", text, got)
+			t.Errorf("%q becomes %+v", text, got)
 		}
 	})
 }
