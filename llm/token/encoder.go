@@ -4,8 +4,6 @@ import (
 	"slices"
 	"sort"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Encoder encodes texts one after the other. What a text and the one before it begin
@@ -38,8 +36,8 @@ func NewEncoder(t *Tokenizer) *Encoder {
 // EncodeMarked is as [Tokenizer.EncodeMarked].
 func (e *Encoder) EncodeMarked(text string, spans [][2]int) (ids []int32, marked []bool) {
 	t := e.tok
-	if t.compose && !norm.NFC.IsNormalString(text) {
-		text, spans = composed(text, spans)
+	if t.form != nil && !t.form.IsNormalString(text) {
+		text, spans = composed(*t.form, text, spans)
 	}
 	common := 0
 	for common < len(text) && common < len(e.text) && text[common] == e.text[common] {

@@ -13,7 +13,7 @@ import (
 // tokens that they have alone, and the same ones are marked.
 func TestAnEncoderRemembersNothingWrong(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"llama3", "qwen2", "gpt2", "digits"} {
+	for _, name := range []string{"llama3", "qwen2", "gpt2", "digits", "gemma", "unigram-t5", "unigram-xlmr", "unigram-nfkc"} {
 		tok, err := token.Open("testdata/reference/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/llm/safetensors"
+	"github.com/tunebus/tunebus/llm/token/subword"
 )
 
 // tokenizerFile is what is read of tokenizer.json.
@@ -28,6 +29,9 @@ type tokenizerFile struct {
 		Dropout      float64    `json:"dropout"`
 		Prefix       string     `json:"continuing_subword_prefix"`
 		Suffix       string     `json:"end_of_word_suffix"`
+		Unknown      string     `json:"unk_token"`
+		FuseUnknown  bool       `json:"fuse_unk"`
+		UnknownID    *int32     `json:"unk_id"` // of a Unigram
 		Vocab        vocabulary `json:"vocab"`
 		Merges       []merge    `json:"merges"`
 	} `json:"model"`
@@ -64,6 +68,9 @@ type component struct {
 	Splits        *bool  `json:"split"` // absent means true
 	Start         int    `json:"start"`
 	Stop          int    `json:"stop"`
+	StripLeft     bool   `json:"strip_left"`
+	StripRight    bool   `json:"strip_right"`
+	Charsmap      []byte `json:"precompiled_charsmap"`
 }
 
 type splitPattern struct {
@@ -73,7 +80,7 @@ type splitPattern struct {
 
 // merge is a pair of tokens that join: "a b" in older files, ["a", "b"] in
 // newer ones.
-type merge struct{ left, right string }
+type merge subword.Merge
 
 // UnmarshalJSON reads either form.
 func (m *merge) UnmarshalJSON(raw []byte) error {
@@ -82,7 +89,7 @@ func (m *merge) UnmarshalJSON(raw []byte) error {
 		if len(pair) != 2 {
 			return fmt.Errorf("merge %s: want two tokens", raw)
 		}
-		m.left, m.right = pair[0], pair[1]
+		m.Left, m.Right = pair[0], pair[1]
 		return nil
 	}
 	var line string
@@ -90,7 +97,7 @@ func (m *merge) UnmarshalJSON(raw []byte) error {
 		return fmt.Errorf("merge %s: %w", raw, err)
 	}
 	var ok bool
-	if m.left, m.right, ok = strings.Cut(line, " "); !ok {
+	if m.Left, m.Right, ok = strings.Cut(line, " "); !ok {
 		return fmt.Errorf("merge %q: want two tokens", line)
 	}
 	return nil
@@ -156,14 +163,28 @@ func missing(dir, name string) error {
 	return fmt.Errorf("%s is missing; every model has its own, beside its weights: %w", name, fs.ErrNotExist)
 }
 
-// vocabulary are the ids of the pieces of a BPE. Of a tokenizer of another kind, whose
-// vocabulary is a list, it is empty: the kind is refused by its name.
-type vocabulary map[string]int
+// vocabulary are the ids of the pieces of a BPE, or the pieces of a Unigram with their
+// scores.
+type vocabulary struct {
+	ids    map[string]int
+	scored []subword.Scored
+}
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON reads either form.
 func (v *vocabulary) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '[' {
-		return nil
+	if len(b) == 0 || b[0] != '[' {
+		return json.Unmarshal(b, &v.ids)
 	}
-	return json.Unmarshal(b, (*map[string]int)(v))
+	var list [][]json.RawMessage
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	for id, entry := range list {
+		var s subword.Scored
+		if len(entry) != 2 || json.Unmarshal(entry[0], &s.Text) != nil || json.Unmarshal(entry[1], &s.Score) != nil {
+			return fmt.Errorf("vocab: entry %d is no pair of a text and a score", id)
+		}
+		v.scored = append(v.scored, s)
+	}
+	return nil
 }

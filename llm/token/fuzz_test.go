@@ -17,6 +17,9 @@ func FuzzOpen(f *testing.F) {
 		"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\s+"},"behavior":"Isolated"},{"type":"ByteLevel","use_regex":false}]},"decoder":{"type":"ByteLevel"}}`,
 		`{"model":{"type":"BPE","vocab":{"a":-5},"merges":["a a"]},"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"}}`,
 		`{"model":{"type":"BPE","vocab":{"a":99999999},"merges":[]},"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"}}`,
+		`{"model":{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0],["▁",-1],["a",-2.5],["▁a",-2],["a",-1]]},"decoder":{"type":"Metaspace"},
+		"normalizer":{"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAAAAAAAYQA="},{"type":"NFKC"},{"type":"Lowercase"},{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}]},
+		"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},{"type":"Metaspace"}]}}`,
 		`{"model":{"type":"Unigram"}}`, `{"added_tokens":[{"id":-1,"content":""}]}`, `null`, ``,
 	} {
 		f.Add([]byte(seed), "a b ab <s>")

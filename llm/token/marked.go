@@ -41,23 +41,23 @@ func marks(ends []int, spans [][2]int) []bool {
 	return marked
 }
 
-// composed is a text in NFC, with spans that cover the same characters. A
+// composed is a text in a normalization form, with spans that cover the same characters. A
 // character that is composed across the border of a span belongs to it.
-func composed(text string, spans [][2]int) (string, [][2]int) {
+func composed(form norm.Form, text string, spans [][2]int) (string, [][2]int) {
 	moved := slices.Clone(spans)
 	for i, s := range moved {
 		from, to := s[0], s[1]
 		if from < to {
-			if at := norm.NFC.FirstBoundaryInString(text[from:]); at != 0 && from > 0 {
-				from = max(norm.NFC.LastBoundary([]byte(text[:from])), 0)
+			if at := form.FirstBoundaryInString(text[from:]); at != 0 && from > 0 {
+				from = max(form.LastBoundary([]byte(text[:from])), 0)
 			}
-			if at := norm.NFC.FirstBoundaryInString(text[to:]); at > 0 {
+			if at := form.FirstBoundaryInString(text[to:]); at > 0 {
 				to += at
 			} else if at < 0 {
 				to = len(text)
 			}
 		}
-		moved[i] = [2]int{len(norm.NFC.String(text[:from])), len(norm.NFC.String(text[:to]))}
+		moved[i] = [2]int{len(form.String(text[:from])), len(form.String(text[:to]))}
 	}
-	return norm.NFC.String(text), moved
+	return form.String(text), moved
 }

@@ -58,7 +58,7 @@ func TestIDsAreThoseOfTheLibrary(t *testing.T) {
 		IDs            []int32
 		Decoded, Plain string
 	}
-	for _, kind := range []string{"gpt2", "qwen2", "llama3", "digits", "llama2", "mistral", "gemma", "metaspace", "never"} {
+	for _, kind := range []string{"gpt2", "qwen2", "llama3", "digits", "llama2", "mistral", "gemma", "metaspace", "never", "unigram-t5", "unigram-xlmr", "unigram-llama", "unigram-nfkc", "unigram-nfd"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(reference, kind)

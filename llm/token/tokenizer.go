@@ -13,6 +13,7 @@ import (
 
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
 	"github.com/tunebus/tunebus/llm/token/spacing"
+	"github.com/tunebus/tunebus/llm/token/subword"
 )
 
 // ErrUnsupported says that a tokenizer is of a kind that this package cannot
@@ -22,10 +23,10 @@ var ErrUnsupported = errors.New("not supported")
 // Tokenizer is the tokenizer and the chat template of one checkpoint.
 type Tokenizer struct {
 	dir     string
-	letters alphabet
-	model   *bpe
+	letters subword.Alphabet
+	model   subword.Model
 	words   chain
-	compose bool         // text is brought to Unicode's NFC first
+	form    *norm.Form   // text is brought to it first, unless it is nil
 	added   []addedToken // longest first
 	first   [256]bool    // the bytes that an added token may begin with
 	text    []string     // raw bytes by id
@@ -37,15 +38,16 @@ type Tokenizer struct {
 	// single bytes of other vocabularies.
 	spacing *spacing.Rules
 	bytes   []bool
+	shape   shape // of what a Unigram sees
 
 	chat *chattemplate.Templates
 }
 
 // Open reads the tokenizer of a checkpoint folder. The error wraps
-// ErrUnsupported if it is of another kind than a BPE of bytes, or of characters with
-// bytes for those that it lacks.
+// ErrUnsupported if it is of another kind than a BPE of bytes, one of characters with
+// bytes for those that it lacks, or a Unigram.
 func Open(dir string) (*Tokenizer, error) {
-	t := &Tokenizer{dir: dir, letters: newAlphabet()}
+	t := &Tokenizer{dir: dir, letters: subword.NewAlphabet()}
 	if err := t.open(dir); err != nil {
 		return nil, fmt.Errorf("open tokenizer %s: %w", dir, err)
 	}
@@ -57,19 +59,8 @@ func (t *Tokenizer) open(dir string) error {
 	if err := readJSON(dir, "tokenizer.json", true, &f); err != nil {
 		return err
 	}
-	if f.Model.Type != "BPE" && f.Model.Type != "" {
-		return fmt.Errorf("model %s in tokenizer.json: %w, want a BPE", f.Model.Type, ErrUnsupported)
-	}
-	var err error
-	if f.spaced() {
-		t.spacing, err = newSpacing(&f)
-	} else {
-		err = readByteLevel(t, &f)
-	}
+	err := readModel(t, &f)
 	if err != nil {
-		return err
-	}
-	if t.model, err = newBPE(&f, t.letters); err != nil {
 		return err
 	}
 	if err := fillIndex(t, &f); err != nil {
@@ -91,43 +82,6 @@ func (t *Tokenizer) open(dir string) error {
 	return nil
 }
 
-// readByteLevel reads how a vocabulary of bytes cuts a text into words.
-func readByteLevel(t *Tokenizer, f *tokenizerFile) (err error) {
-	if t.compose, err = composes(f.Normalizer); err != nil {
-		return err
-	}
-	var level bool
-	if t.words, level, err = newSplitter(f.PreTokenizer); err != nil {
-		return err
-	}
-	if !level {
-		return fmt.Errorf("a BPE that is neither byte-level nor has byte_fallback in tokenizer.json: %w", ErrUnsupported)
-	}
-	return nil
-}
-
-// composes reads the normalizer: none, or NFC.
-func composes(c *component) (bool, error) {
-	if c == nil {
-		return false, nil
-	}
-	switch c.Type {
-	case "NFC":
-		return true, nil
-	case "Sequence":
-		any := false
-		for i := range c.Normalizers {
-			one, err := composes(&c.Normalizers[i])
-			if err != nil {
-				return false, err
-			}
-			any = any || one
-		}
-		return any, nil
-	}
-	return false, fmt.Errorf("normalizer %s: %w", c.Type, ErrUnsupported)
-}
-
 // mostTokens bounds a vocabulary; the largest in use have some 260,000 tokens.
 const mostTokens = 1 << 22
 
@@ -141,7 +95,12 @@ func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 		size = max(size, int32(id)+1)
 		return nil
 	}
-	for text, id := range f.Model.Vocab {
+	if n := len(f.Model.Vocab.scored); n > 0 {
+		if err := fits(int64(n-1), f.Model.Vocab.scored[n-1].Text); err != nil {
+			return err
+		}
+	}
+	for text, id := range f.Model.Vocab.ids {
 		if err := fits(int64(id), text); err != nil {
 			return err
 		}
@@ -152,19 +111,19 @@ func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 		}
 	}
 	t.text, t.special, t.bytes = make([]string, size), make([]bool, size), make([]bool, size)
-	for raw, id := range t.model.ids {
-		t.text[id] = raw
-		if t.spacing != nil {
-			t.text[id] = strings.ReplaceAll(raw, spacing.Space, " ")
-		}
+	for text, id := range f.Model.Vocab.ids {
+		t.text[id] = readable(t, text)
 	}
-	for b, id := range t.model.base {
-		if t.spacing != nil {
+	for id, piece := range f.Model.Vocab.scored {
+		t.text[id] = readable(t, piece.Text)
+	}
+	for b := 0; t.spacing != nil && t.spacing.Bytes && b < 256; b++ {
+		if id, ok := t.model.ID(subword.ByteName(byte(b))); ok {
 			t.text[id], t.bytes[id] = string([]byte{byte(b)}), true
 		}
 	}
 	for _, a := range f.AddedTokens {
-		t.text[a.ID], t.special[a.ID] = a.Content, a.Special
+		t.text[a.ID], t.special[a.ID], t.bytes[a.ID] = spacesIn(t, a.Content), a.Special, false
 		if a.Content != "" {
 			t.added = append(t.added, a)
 			t.first[a.Content[0]] = true
@@ -172,6 +131,22 @@ func fillIndex(t *Tokenizer, f *tokenizerFile) error {
 	}
 	slices.SortStableFunc(t.added, func(a, b addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
 	return nil
+}
+
+// readable is the text of a token of the vocabulary.
+func readable(t *Tokenizer, text string) string {
+	if t.spacing == nil {
+		return t.letters.Decode(text)
+	}
+	return spacesIn(t, text)
+}
+
+// spacesIn writes the spaces of a token, added ones too, as a text has them.
+func spacesIn(t *Tokenizer, text string) string {
+	if t.spacing == nil {
+		return text
+	}
+	return strings.ReplaceAll(text, spacing.Space, " ")
 }
 
 // findEndings collects the ids that end an answer, and the one that pads.
@@ -213,8 +188,7 @@ func idOf(t *Tokenizer, text string) (int32, bool) {
 			return a.ID, true
 		}
 	}
-	id, ok := t.model.ids[text]
-	return id, ok
+	return t.model.ID(text)
 }
 
 // VocabSize is one more than the highest id. A model may have more rows than
@@ -236,8 +210,8 @@ func (t *Tokenizer) Encode(text string) []int32 {
 }
 
 func (t *Tokenizer) normalize(text string) string {
-	if t.compose {
-		return norm.NFC.String(text)
+	if t.form != nil {
+		return t.form.String(text)
 	}
 	return text
 }
@@ -256,24 +230,14 @@ func encodeFrom(t *Tokenizer, text string, from int, ids []int32, ends []int, st
 			return
 		}
 		if t.spacing != nil {
-			written, at := t.spacing.Write(text[from:to], from == 0)
-			start, place := from, 0
-			for _, end := range t.spacing.Cut(written) {
-				for _, id := range t.model.word(written[place:end]) {
-					ids = append(ids, id)
-					if place += (spacing.Piece{Text: t.text[id], Byte: t.bytes[id]}).Width(); ends != nil {
-						ends = append(ends, start+at[min(place, len(at)-1)])
-					}
-				}
-				place = end
-			}
+			ids, ends = encodeSpaced(t, text[from:to], from, ids, ends)
 			return
 		}
 		for _, end := range t.words.split(text[from:to], from, nil) {
-			for _, id := range t.model.word(text[from:end]) {
-				ids = append(ids, id)
+			for _, token := range t.model.Word(text[from:end]) {
+				ids = append(ids, token.ID)
 				if ends != nil {
-					from += len(t.text[id])
+					from += token.Width
 					ends = append(ends, from)
 				}
 			}
@@ -320,12 +284,16 @@ func (t *Tokenizer) match(text string, at int) (addedToken, bool) {
 	return addedToken{}, false
 }
 
-// alone reports whether no letter, digit or underscore touches text[from:to].
+// alone reports whether no character of a word touches text[from:to].
 func alone(text string, from, to int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:from])
 	after, _ := utf8.DecodeRuneInString(text[to:])
-	word := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
-	return !(from > 0 && word(before)) && !(to < len(text) && word(after))
+	return !(from > 0 && ofWord(before)) && !(to < len(text) && ofWord(after))
+}
+
+// ofWord reports whether a character belongs to a word, as Unicode's annex 18 says.
+func ofWord(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
 }
 
 // Decode returns the text of ids, without the special ones if skipSpecial.

@@ -28,11 +28,10 @@ func New(expr string) (Splitter, error) {
 	return Splitter{re: re, run: max(re.SubexpIndex(blanks), 0)}, nil
 }
 
-// Split appends the ends of the matches, and of what lies between them, to ends,
-// counted from start.
-func (s Splitter) Split(text string, start int, ends []int) []int {
-	at := 0
-	for at < len(text) {
+// Matches are where the expression matches, from and to.
+func (s Splitter) Matches(text string) [][2]int {
+	var found [][2]int
+	for at := 0; at < len(text); {
 		m := s.re.FindStringSubmatchIndex(text[at:])
 		if m == nil {
 			break
@@ -48,13 +47,24 @@ func (s Splitter) Split(text string, start int, ends []int) []int {
 			_, size := utf8.DecodeRuneInString(text[at:])
 			to, from = at+size, at+size
 		}
-		if from > at {
-			ends = append(ends, start+from)
-		}
-		if to > from {
-			ends = append(ends, start+to)
-		}
+		found = append(found, [2]int{from, to})
 		at = to
+	}
+	return found
+}
+
+// Split appends the ends of the matches, and of what lies between them, to ends,
+// counted from start.
+func (s Splitter) Split(text string, start int, ends []int) []int {
+	at := 0
+	for _, m := range s.Matches(text) {
+		if m[0] > at {
+			ends = append(ends, start+m[0])
+		}
+		if m[1] > m[0] {
+			ends = append(ends, start+m[1])
+		}
+		at = m[1]
 	}
 	if at < len(text) {
 		ends = append(ends, start+len(text))

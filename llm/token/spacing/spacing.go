@@ -30,6 +30,10 @@ type Rules struct {
 	Words bool
 	// Strip says that one space at the beginning of what is decoded is left out.
 	Strip bool
+	// StripFirst says that all spaces of the first token are left out.
+	StripFirst bool
+	// Bytes says that the tokens of single bytes are read as these.
+	Bytes bool
 }
 
 // Write is a part of a text as the vocabulary writes it, and where each of its bytes,
@@ -76,14 +80,6 @@ type Piece struct {
 	Byte bool
 }
 
-// Width is how many bytes a token takes of what Write has written.
-func (p Piece) Width() int {
-	if p.Byte {
-		return 1
-	}
-	return len(p.Text) + strings.Count(p.Text, " ")*(len(Space)-1)
-}
-
 // Decode is the text of tokens. Bytes are read together; where they are no UTF-8, each
 // becomes U+FFFD.
 func (r *Rules) Decode(tokens []Piece) string {
@@ -96,7 +92,10 @@ func (r *Rules) Decode(tokens []Piece) string {
 		}
 		open.Reset()
 	}
-	for _, p := range tokens {
+	for i, p := range tokens {
+		if i == 0 && r.StripFirst && !p.Byte {
+			p.Text = strings.ReplaceAll(p.Text, " ", "")
+		}
 		if p.Byte {
 			open.WriteString(p.Text)
 			continue

@@ -102,7 +102,7 @@ func TestCheckFindsEveryFault(t *testing.T) {
 // tokenizer that the built-in engine does not read. Another engine reads others.
 func TestCheckModels(t *testing.T) {
 	t.Parallel()
-	sentencePiece := `{"model":{"type":"Unigram","vocab":[]}}`
+	wordPiece := `{"model":{"type":"WordPiece","vocab":{}}}`
 	for name, c := range map[string]struct {
 		files map[string]string
 		other bool // another engine does all the work
@@ -110,8 +110,8 @@ func TestCheckModels(t *testing.T) {
 	}{
 		"no model":        {files: map[string]string{"m/readme": ""}, want: "no config.json"},
 		"no weights":      {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`}, want: "safetensors"},
-		"tokenizer":       {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, want: "Unigram"},
-		"other tokenizer": {files: map[string]string{"m/config.json": `{"model_type":"mamba"}`, "m/model.safetensors": "x", "m/tokenizer.json": sentencePiece}, other: true},
+		"tokenizer":       {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`, "m/model.safetensors": "x", "m/tokenizer.json": wordPiece}, want: "WordPiece"},
+		"other tokenizer": {files: map[string]string{"m/config.json": `{"model_type":"mamba"}`, "m/model.safetensors": "x", "m/tokenizer.json": wordPiece}, other: true},
 		"other adapter":   {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}, other: true},
 		"adapter":         {files: map[string]string{"m/adapter_config.json": "{}", "m/adapter_model.safetensors": "x"}, want: `peft_type ""`},
 	} {

@@ -1,16 +1,17 @@
-package token
+package subword
 
-// alphabet is the one-to-one mapping between bytes and printable characters
+// Alphabet is the one-to-one mapping between bytes and printable characters
 // by which byte-level vocabularies write arbitrary bytes as JSON strings: the
 // printable ones of Latin-1 stand for themselves, and the others, in order,
 // for the characters from U+0100.
-type alphabet struct {
+type Alphabet struct {
 	char [256]rune
 	byte map[rune]byte
 }
 
-func newAlphabet() alphabet {
-	a := alphabet{byte: make(map[rune]byte, 256)}
+// NewAlphabet returns the mapping.
+func NewAlphabet() Alphabet {
+	a := Alphabet{byte: make(map[rune]byte, 256)}
 	next := rune(256)
 	for b := range 256 {
 		r := rune(b)
@@ -24,9 +25,9 @@ func newAlphabet() alphabet {
 	return a
 }
 
-// decode reads bytes written in the alphabet. A text with a character that is
+// Decode reads bytes written in the alphabet. A text with a character that is
 // none of the alphabet's is returned as it is.
-func (a alphabet) decode(text string) string {
+func (a Alphabet) Decode(text string) string {
 	raw := make([]byte, 0, len(text))
 	for _, r := range text {
 		b, ok := a.byte[r]
