@@ -154,6 +154,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 		return nats.Connect("", append(o, nats.InProcessServer(opts.InProcess))...)
 	case opts.Context != "":
 		nc, _, err := natscontext.Connect(opts.Context, o...)
+		if err != nil && strings.HasPrefix(err.Error(), "unknown context") {
+			err = fmt.Errorf("%w %q", ErrNoContext, opts.Context)
+		}
 		return nc, err
 	case opts.URL != "":
 		return nats.Connect(opts.URL, o...)
@@ -161,6 +164,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 		return nats.Connect(nats.DefaultURL, o...)
 	}
 }
+
+// ErrNoContext means that there is no context of a name.
+var ErrNoContext = errors.New("unknown context")
 
 // temporary tells a server that is not there yet from an option that never
 // works. A proxy in front of such a server accepts the connection and closes
