@@ -109,7 +109,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		gate.close()
 		conceal()
 		err = exit.Join(err, local.Stop())
-		if len(left) > 0 {
+		switch {
+		case len(left) > 0 && exit.CodeOf(err) == exit.CodeInterrupted && strings.Contains(exit.Message(err), start.goOn(s)): // which goes on with all
+			s.Console.Say("left unfinished on the data folder %s, too: %s", cfg.Data.Folder, strings.Join(left, ", "))
+		case len(left) > 0:
 			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
@@ -148,6 +151,9 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
+			if ended := others.endNow(ctx, request.ID); ended != "" {
+				return interrupted(ended)
+			}
 			err = interrupted(whatGoesOn(s, start, append([]string{request.ID}, others.openNow(ctx, append(left, request.ID))...)...))
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",

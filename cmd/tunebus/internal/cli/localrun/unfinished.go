@@ -212,6 +212,19 @@ func (u unfinished) openNow(ctx context.Context, left []string) []string {
 	return slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
 }
 
+// endNow says how a run has ended, when ctx may be at its end already; empty if it goes on, or if
+// NATS does not answer.
+func (u unfinished) endNow(ctx context.Context, id string) string {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	run, err := history.New(u.bus).Run(ctx, id)
+	if err != nil || run.Completed == nil {
+		return ""
+	}
+	return fmt.Sprintf("run %s had ended: %s; this shows it:\n  %s", id, runsummary.Of(run).Status, u.session.CommandLine("show", id, "--data", u.cfg.Data.Folder))
+}
+
 // foreignQueue returns the queue of a step of a run that no worker of this process
 // takes jobs from; empty if there is none.
 func (u unfinished) foreignQueue(run events.Run) string {
