@@ -262,6 +262,9 @@ func decodeLine(line []byte) (Message, error) {
 	case "error":
 		return decodeAs(line, func(e *Error) error {
 			if !slices.Contains([]string{OutOfMemory, BadData, BadModel, BadKey, BadCheckpoint, Diverged}, e.Class) {
+				if e.Class != Internal {
+					e.Text = strings.TrimSpace(fmt.Sprintf("%s (the trainer says the class %.100q, which the protocol does not have)", e.Text, e.Class))
+				}
 				e.Class = Internal
 			}
 			return nil

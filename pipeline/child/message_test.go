@@ -50,6 +50,22 @@ func TestErrorClasses(t *testing.T) {
 	}
 }
 
+// TestUnknownClass: a class that the protocol does not have is said with the text of the error.
+func TestUnknownClass(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`{"type":"error","class":"meltdown","text":"too hot"}`: `too hot (the trainer says the class "meltdown", which the protocol does not have)`,
+		`{"type":"error","text":"too hot"}`:                    `too hot (the trainer says the class "", which the protocol does not have)`,
+		`{"type":"error","class":"internal","text":"too hot"}`: "too hot",
+		`{"type":"error","class":"bad_key","text":"too hot"}`:  "too hot",
+	} {
+		m, err := decode([]byte(line), nil)
+		if e, ok := m.(Error); err != nil || !ok || e.Text != want {
+			t.Errorf("%s: %+v, %v, want %s", line, m, err, want)
+		}
+	}
+}
+
 func TestEncode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -295,6 +295,13 @@ func TestRefusals(t *testing.T) {
 		http.Error(w, "no", http.StatusUnauthorized)
 		return true
 	}
+	disabled := newFakeHub(t, model())
+	disabled.intercept = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("X-Error-Code", "DisabledRepo")
+		w.Header().Set("X-Error-Message", "Access to this resource is disabled.")
+		http.Error(w, "no", http.StatusForbidden)
+		return true
+	}
 	withToken := func(o *huggingface.Options) { o.Token = token + "-wrong" }
 	for _, c := range []struct {
 		name    string
@@ -308,6 +315,7 @@ func TestRefusals(t *testing.T) {
 		{"no such repository", f, "owner/other", nil, "check its name"},
 		{"no such revision", f, "owner/name@none", nil, "no such revision"},
 		{"private", denied, "owner/name", nil, "set HF_TOKEN"},
+		{"disabled", disabled, "owner/name", withToken, `has disabled this repository, and no token opens it; take another one, or ask its owner ("Access to this resource is disabled.")`},
 		{"a wrong token", denied, "owner/name", withToken, "the token is not accepted"},
 		{"no weights", noWeights, "owner/name", nil, "no config.json with safetensors"},
 		{"no id", f, "name", nil, "want owner/name"},

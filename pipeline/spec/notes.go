@@ -96,6 +96,8 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 		"fine_tuner.train_on", "fine_tuner.question_part", "fine_tuner.answer_part")
 	void(f.LogSteps == 1, "fine_tuner.log_steps = 1, which logs every step", "fine_tuner.log_first_step")
 	void(!ReportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
+	void(!f.PushToHub, "fine_tuner.push_to_hub = false", "fine_tuner.hub_model_id")
+	void(!f.PushToHub && i.HFUserID == "" && e.HFUserID == "", "fine_tuner.push_to_hub = false, and no hf_user_id names an account to push to", "fine_tuner.push_always")
 	void(f.SystemPromptOverrideText != "", "fine_tuner.system_prompt_override_text wins over the column", "fine_tuner.system_prompt_column")
 	void(f.Method == dpo, `fine_tuner.method = "dpo" learns from the chosen and the rejected answer of each row alone`,
 		"fine_tuner.packing", "fine_tuner.train_on", "fine_tuner.train_on_responses_only", "fine_tuner.question_part", "fine_tuner.answer_part",
@@ -109,6 +111,7 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 
 	void(i.Temperature == 0, "inferencer.temperature = 0, which always takes the likeliest token",
 		"inferencer.top_k", "inferencer.top_p", "inferencer.min_p", "inferencer.seed")
+	void(!p.EnableFinetuning, "pipeline.enable_finetuning = false, and so the model that answers is not compared with another one", "inferencer.baseline")
 	void(i.SystemPromptOverrideText != "", "inferencer.system_prompt_override_text wins over the column", "inferencer.system_prompt_column")
 	void(namesNoColumns(i.DataFormat), "inferencer.data_format = "+strconv.Quote(i.DataFormat)+" has columns of its own",
 		"inferencer.question_column", "inferencer.ground_truth_column")

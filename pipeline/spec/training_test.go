@@ -43,8 +43,12 @@ func TestWarmupAsShare(t *testing.T) {
 			t.Errorf("%s: %v, want %v; %v", raw, got, want, faults)
 		}
 	}
+	if _, faults := decode(t, "fine_tuner.warmup_steps=1.5"); len(faults) != 1 || !strings.Contains(faults.Error(), "neither a number of steps nor a share of them (allowed: a whole number, or a share below 1)") {
+		t.Errorf("1.5 steps: %q", faults)
+	}
 	_, faults := decode(t, "fine_tuner.warmup_ratio=0.2", "fine_tuner.warmup_steps=0.1")
-	if len(faults) != 1 || faults[0].Key != "fine_tuner.warmup_steps" || faults[0].File != structconf.FromFlag {
+	if len(faults) != 1 || faults[0].Key != "fine_tuner.warmup_steps" || faults[0].File != structconf.FromFlag ||
+		!strings.Contains(faults[0].Message, "is a share, and fine_tuner.warmup_ratio says another one") {
 		t.Errorf("two shares: %q", faults)
 	}
 }

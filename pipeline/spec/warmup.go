@@ -3,16 +3,14 @@ package spec
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"strconv"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
-const (
-	warmupSteps = "warmup_steps"
-	warmupRatio = "warmup_ratio"
-)
+const warmupSteps, warmupRatio = "warmup_steps", "warmup_ratio"
 
 // withWarmup is a tree in which a share that stands as warmup_steps stands as
 // warmup_ratio, the field that it travels in. Whoever says steps in a tree takes a
@@ -27,11 +25,19 @@ func withWarmup(t structconf.Tree) (structconf.Tree, structconf.Faults) {
 	ratio, both := table[warmupRatio]
 	n, isNumber := asNumber(value)
 	isShare := isNumber && n > 0 && n < 1
+	// refuse leaves the key out of the tree: what is wrong with it is said once.
+	refuse := func(message, allowed string) (structconf.Tree, structconf.Faults) {
+		t.Sections = maps.Clone(t.Sections)
+		t.Sections[section] = maps.Clone(table)
+		delete(t.Sections[section].(map[string]any), warmupSteps)
+		return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64), Message: message, Allowed: allowed}}
+	}
 	switch {
+	case isNumber && n > 1 && n != math.Trunc(n) && !math.IsInf(n, 0):
+		return refuse("is neither a number of steps nor a share of them", "a whole number, or a share below 1")
 	case both && isShare:
 		if other, ok := asNumber(ratio); !ok || other != n {
-			return t, structconf.Faults{{Key: section + "." + warmupSteps, Value: strconv.FormatFloat(n, 'g', -1, 64),
-				Message: "is a share, and " + section + "." + warmupRatio + " says another one; leave one of the two out"}}
+			return refuse("is a share, and "+section+"."+warmupRatio+" says another one; leave one of the two out", "")
 		}
 	case both:
 		return t, nil

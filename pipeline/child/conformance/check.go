@@ -2,7 +2,13 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -35,6 +41,8 @@ type Finding struct {
 	// Name is the name of the check, such as "stop".
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
+	// Untried says that the check found nothing out: neither a fault nor that there is none.
+	Untried bool `json:"untried,omitempty"`
 	// Text says what was expected, and what came.
 	Text string `json:"text"`
 }
@@ -57,6 +65,7 @@ func checks() []check {
 		{"sigkill", survivesKill},
 		{"reconnect", reconnects},
 		{"later_version", ignoresTheUnknown},
+		{"folder", worksElsewhere},
 		{"memory", endsWithoutMemory},
 	}
 }
@@ -66,6 +75,14 @@ func checks() []check {
 func Check(ctx context.Context, cfg Config, report func(Finding)) (ok bool) {
 	if cfg.Patience == 0 {
 		cfg.Patience = 5 * time.Minute
+	}
+	var err error
+	if cfg.Scratch, err = filepath.Abs(cfg.Scratch); err == nil && cfg.Model != "" {
+		cfg.Model, err = filepath.Abs(cfg.Model)
+	}
+	if err != nil {
+		report(Finding{Name: "describe", Text: err.Error(), Untried: true})
+		return false
 	}
 	s := &suite{cfg: cfg}
 	ok = true
@@ -77,6 +94,7 @@ func Check(ctx context.Context, cfg Config, report func(Finding)) (ok bool) {
 		f := Finding{Name: c.name, OK: err == nil, Text: got}
 		if err != nil {
 			f.Text, ok = err.Error(), false
+			_, f.Untried = errors.AsType[*untriedError](err)
 		}
 		report(f)
 		if !f.OK && c.name == "complete" {
@@ -225,4 +243,61 @@ func ignoresTheUnknown(ctx context.Context, s *suite) (string, error) {
 		return "", err
 	}
 	return "it leaves messages alone that it does not know", s.same(a)
+}
+
+// worksElsewhere starts the trainer in an empty folder: nothing of the protocol is
+// relative to where it starts, or to where it goes.
+func worksElsewhere(ctx context.Context, s *suite) (string, error) {
+	folder := filepath.Join(s.cfg.Scratch, "elsewhere")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return "", err
+	}
+	whole := s.cfg.Command
+	defer func() { s.cfg.Command = whole }()
+	absolute, err := absoluteCommand(whole)
+	if err != nil {
+		return "", err
+	}
+	s.cfg.Command = slices.Concat([]string{"/bin/sh", "-c", `cd "$0" && exec "$@"`, folder}, absolute)
+	a, err := s.attempt(ctx, nil, nil)
+	if err == nil {
+		err = s.same(a)
+	}
+	if err != nil {
+		return "", fmt.Errorf("started in another folder: %w", err)
+	}
+	left, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	if len(left) > 0 {
+		var names []string
+		for _, e := range left {
+			names = append(names, e.Name())
+		}
+		return "", fmt.Errorf("it left %s in the folder in which it was started, which other jobs have too; want all files in the folders of the job or in TMPDIR", strings.Join(names, ", "))
+	}
+	return "started in another folder, it comes to the same result", nil
+}
+
+// absoluteCommand is a command whose words that name files here name them from any folder.
+func absoluteCommand(command []string) ([]string, error) {
+	program, err := exec.LookPath(command[0])
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(command)
+	out[0] = program
+	for i, word := range out {
+		if filepath.IsAbs(word) || word == "" {
+			continue
+		}
+		if _, err := os.Stat(word); err != nil {
+			continue // no file
+		}
+		if out[i], err = filepath.Abs(word); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

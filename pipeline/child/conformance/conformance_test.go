@@ -48,7 +48,7 @@ func check(t *testing.T, cfg conformance.Config, expected map[string]string) {
 			t.Errorf("%s: %v, %s; want %q", f.Name, f.OK, f.Text, want)
 		}
 	})
-	if len(names) != 11 {
+	if len(names) != 12 {
 		t.Errorf("it was checked for %q", names)
 	}
 }
@@ -73,6 +73,51 @@ func TestWrappersConform(t *testing.T) {
 			t.Parallel()
 			check(t, conformance.Config{Command: manual(t, name), More: more}, expected)
 		})
+	}
+}
+
+// TestFolders: a trainer that goes to another folder conforms, also where the jobs of the check
+// are named from here; one whose result depends on where it starts does not, and neither does
+// one that leaves files there.
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	path, err := filepath.Abs(filepath.Join("testdata", "folders.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer := manual(t, "trainer.py")
+	for mode, expected := range map[string]map[string]string{
+		"goes":    nil,
+		"depends": {"folder": "started in another folder: its result is another one than that of the first run"},
+		"leaves":  {"folder": "it left left.txt in the folder in which it was started"},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			command := []string{trainer[0], "-B", path, trainer[len(trainer)-1]}
+			if mode == "leaves" { // it would leave them here, too
+				command = append([]string{"/bin/sh", "-c", `[ "$(basename "$PWD")" = elsewhere ] || cd "$0"; exec "$@"`, t.TempDir()}, command...)
+			}
+			check(t, conformance.Config{Command: command, More: []string{"CHAIN_STEP_SECONDS=0.01", "MODE=" + mode}}, expected)
+		})
+	}
+}
+
+// TestUntried: what a check could not try is no fault of the trainer.
+func TestUntried(t *testing.T) {
+	t.Parallel()
+	cfg := conformance.Config{Command: manual(t, "trainer.py"), Keys: spec.Defaults().FineTuner, Environ: os.Environ(), Scratch: t.TempDir()}
+	cfg.Keys.Epochs, cfg.Keys.SaveSteps, cfg.Keys.DeviceTrainBatchSize, cfg.Keys.GradAccumulation = 1, 1, 32, 1
+	untried := 0
+	conformance.Check(t.Context(), cfg, func(f conformance.Finding) {
+		if f.Untried {
+			untried++
+		}
+		if f.Untried != strings.HasPrefix(f.Text, "it could not be tried") || f.Untried && f.OK {
+			t.Errorf("%+v", f)
+		}
+	})
+	if untried == 0 {
+		t.Error("every check could be tried")
 	}
 }
 

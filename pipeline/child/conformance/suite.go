@@ -169,6 +169,9 @@ func (s *suite) take(a *attempt, job child.Job, m child.Message) error {
 			return nil
 		}
 		if err := os.CopyFS(kept, os.DirFS(m.Folder)); err != nil {
+			if !isFolder(m.Folder) {
+				err = fmt.Errorf("its folder %s is gone before checkpoint_kept was said", filepath.Base(m.Folder))
+			}
 			return fmt.Errorf("the checkpoint of step %d: %w", m.Step, err)
 		}
 		a.saved = append(a.saved, child.Resume{Step: m.Step, Folder: kept})
@@ -342,8 +345,14 @@ func endsWithoutMemory(ctx context.Context, s *suite) (string, error) {
 	return strings.Join(came, ", "), nil
 }
 
+// untriedError says why a check could not be made.
+type untriedError struct{ text string }
+
+func (e *untriedError) Error() string { return e.text }
+
 func tooFast(at int64) error {
-	return fmt.Errorf("it could not be tried: the trainer was done before step %d was handled; let its steps take longer, or set fine_tuner.epochs higher", at)
+	return &untriedError{fmt.Sprintf(
+		"it could not be tried: the trainer was done before step %d was handled; let its steps take longer, or set fine_tuner.epochs higher", at)}
 }
 
 func exitText(e child.Exit) string {

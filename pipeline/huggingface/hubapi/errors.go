@@ -46,6 +46,8 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, c.Answers.quoted(response, text))
 	case reason == "GatedRepo":
 		return refused("it is gated; accept its terms at " + c.PageURL(r.Repository) + ", and set HF_TOKEN to a token of that account")
+	case reason == "DisabledRepo":
+		return refused("the Hub has disabled this repository, and no token opens it; take another one, or ask its owner" + c.Answers.quoted(response, text))
 	case status == http.StatusConflict || status == http.StatusPreconditionFailed:
 		return fmt.Errorf("%s: %w: status %d%s", r.What, ErrConflict, status, c.Answers.quoted(response, text))
 	case r.Plain: // an address that the Hub signed, to which no token belongs
@@ -57,7 +59,7 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	case status == http.StatusUnauthorized && !c.hasToken:
 		return refused("it does not exist, or it is private; check its name, or set HF_TOKEN")
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return refused("the token is not accepted there; check HF_TOKEN and what it may read")
+		return refused("the token is not accepted there; check HF_TOKEN and what it may read" + c.Answers.quoted(response, text))
 	case reason == "RevisionNotFound":
 		return fmt.Errorf("%s: %w: there is no such revision", r.What, ErrRefused)
 	case status == http.StatusNotFound:

@@ -49,7 +49,7 @@ func Faults(modelKey, model string, owners map[string]string) (out []Fault) {
 		full = "x/" + full
 	}
 	if err := CheckRepository(full); err != nil && model != "" {
-		out = append(out, Fault{modelKey, fmt.Sprintf("%.200q", model), "is no repository of the Hub", allowed(err)})
+		out = append(out, Fault{modelKey, fmt.Sprintf("%.200q", model), "is no repository of the Hub", allowed(err) + "; without an owner the token's user is it"})
 	}
 	for _, key := range slices.Sorted(maps.Keys(owners)) {
 		const longest = 200 // a longer one is a fault by its size

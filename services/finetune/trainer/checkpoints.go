@@ -168,6 +168,9 @@ func (k *keeper) check(c child.Checkpoint) error {
 // store stores a checkpoint. It is kept if the error is nil.
 func (k *keeper) store(ctx context.Context, c child.Checkpoint) error {
 	keep := k.job.Request.Specification.FineTuner.SaveTotalLimit
+	if _, err := os.Lstat(c.Folder); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("its folder %s is gone: the trainer removed it before checkpoint_kept said that it is stored", filepath.Base(c.Folder))
+	}
 	err := k.job.WriteCheckpoint(ctx, c.Step, keep, func(dir string) error {
 		if err := linkTree(c.Folder, dir); err != nil {
 			return err

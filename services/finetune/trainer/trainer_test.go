@@ -244,6 +244,7 @@ func TestOddities(t *testing.T) {
 		{"artifacts", `the artifact "../x" of the trainer is not stored: an artifact of a trainer cannot have this name`},
 		{"hurries", "kept 8, refused checkpoint_not_kept"},
 		{"hurries", "1 checkpoint of the trainer was not kept, so that another attempt would not go on from there; that of step 9: its folder is not in output.checkpoints"},
+		{"gone", "1 checkpoint of the trainer was not kept, so that another attempt would not go on from there; that of step 1: its folder 1 is gone: the trainer removed it before checkpoint_kept said that it is stored"},
 		{"outside", "2 checkpoints of the trainer were not kept, so that another attempt would not go on from there; that of step 1: its folder is not in output.checkpoints"},
 		{"repeats", "the trainer sent 5 points of steps that it had reported already; the first ones count"},
 		{"beyond", "the trainer reported step 900, and said that there are 10"},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,32 @@ func TestAnswers(t *testing.T) {
 	}
 	if _, ok := c.Artifact("generator.log"); !ok {
 		t.Error("there is no log")
+	}
+}
+
+// TestJobKeys: the job of a command has every key of the section with its value, and names
+// those that differ from their defaults.
+func TestJobKeys(t *testing.T) {
+	t.Parallel()
+	section, ok := reflect.TypeFor[events.Specification]().FieldByName("Inferencer")
+	if !ok {
+		t.Fatal("there is no section")
+	}
+	for want, change := range map[string]func(*events.Inferencer){
+		`{"changed": ["engine", "testing_data_id", "max_new_tokens", "temperature", "top_k", "stop"], "keys": %d, "stop": ["x"]}`: func(i *events.Inferencer) {
+			i.TopK, i.Stop = 7, []string{"x"}
+		},
+		`{"changed": ["engine", "testing_data_id", "max_new_tokens", "temperature"], "keys": %d, "stop": []}`: func(*events.Inferencer) {},
+	} {
+		h, folder := newHarness(t, 2), t.TempDir()
+		h.Run(t, echo(t, "keys", folder), events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			change(&s.Inferencer)
+		})
+		mark, err := os.ReadFile(filepath.Join(folder, "mark"))
+		if want := "0 of 2 are answered\n" + fmt.Sprintf(want, section.Type.NumField()) + "\n"; err != nil || string(mark) != want {
+			t.Errorf("the job says %s, want %s; %v", mark, want, err)
+		}
 	}
 }
 

@@ -62,6 +62,102 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
+// TestProofTakesOtherRows: a row that cannot be asked among the first ones, with the adapter or
+// without it, does not fail the proof: others are asked.
+func TestProofTakesOtherRows(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refused func(a asked) bool
+		ignore  bool
+		calls   int // that prove it
+		says    string
+	}{
+		"too long questions":              {func(a asked) bool { return a.question() == "q0" || a.question() == "q5" }, false, 2 + 3*8, ""},
+		"too long with the adapter alone": {func(a asked) bool { return a.question() == "q2" && a.Model != "owner/base" }, false, 8 + 8 + 7, ""},
+		"an adapter that is ignored":      {func(a asked) bool { return a.question() == "q0" }, true, 0, "answers 8 prompts with the adapter"},
+		"every row with the adapter":      {func(a asked) bool { return a.Logprobs != nil && a.Model != "owner/base" }, false, 8 + 8, "could be asked both with it and without it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.ignore = c.ignore
+			f.before = func(w http.ResponseWriter, a asked, _ int) bool {
+				if c.refused(a) {
+					refuse(w, http.StatusBadRequest, `{"error": {"message": "prompt is too long"}}`)
+				}
+				return c.refused(a)
+			}
+			_, _, res, err := tuned(t, f, 8, nil)
+			says := strings.Join(res.Notes, "\n")
+			if err != nil {
+				says = err.Error()
+			}
+			if (err != nil) != c.ignore || !strings.Contains(says, c.says) || c.says == "" && res.Statistics["adapter_proved_active"] != 1 {
+				t.Fatalf("%v, statistics %v, notes %q", err, res.Statistics, res.Notes)
+			}
+			proof := slices.DeleteFunc(slices.Clone(f.calls), func(a asked) bool { return a.Logprobs == nil })
+			if c.calls > 0 && len(proof) != c.calls {
+				t.Errorf("%d calls prove it, want %d", len(proof), c.calls)
+			}
+		})
+	}
+}
+
+// TestProofWithoutLargeImages: so does a row whose images are too large for a call.
+func TestProofWithoutLargeImages(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	b := newBench(t.TempDir())
+	rows := `{"messages": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Too much?"}]}, {"role": "assistant", "content": "a"}], "images": ["large.png"]}
+{"messages": [{"role": "user", "content": "No picture?"}, {"role": "assistant", "content": "a"}]}
+`
+	for name, body := range map[string][]byte{"large.png": picture(t, 6, 20<<20), "rows.jsonl": []byte(rows)} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, r := config(f.URL, filepath.Join(b.dir, "machine")), request(nil)
+	r.Inputs.Model, c.Share.Folder = b.adapter(t, 8), t.TempDir()
+	res, err := modelserver.New(c).Run(t.Context(), b.job(r))
+	if err != nil || res.Statistics["adapter_proved_active"] != 1 {
+		t.Fatalf("%v, statistics %v", err, res.Statistics)
+	}
+	if got := b.answers(t, prediction.FileName); len(got) != 2 || !got[0].NoAnswer || got[1].Answer != "tuned says No picture?" {
+		t.Errorf("answers %+v", got)
+	}
+}
+
+// TestServedModelIsSaid: where the settings of the worker name another model than the run, a
+// note says which one answered, and for which key; where they agree, there is none.
+func TestServedModelIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ served, base, model, says string }{
+		"another one than base_model_id": {"owner/base", "owner/other", "", `fine_tuner.base_model_id = "owner/other": the model "owner/base" of the server at `},
+		"another one than model_id":      {"owner/base", "owner/base", "owner/other", `inferencer.model_id = "owner/other": the model "owner/base" of the server at `},
+		"the same":                       {"owner/base", "owner/base", "", ""},
+		"none":                           {"", "owner/base", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			b := newBench(t.TempDir())
+			b.write(t, 3)
+			cfg := config(f.URL, filepath.Join(b.dir, "machine"))
+			cfg.Model = c.served
+			res, err := modelserver.New(cfg).Run(t.Context(), b.job(request(func(s *events.Specification) {
+				s.FineTuner.BaseModelID, s.Inferencer.ModelID = c.base, c.model
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := slices.DeleteFunc(slices.Clone(res.Notes), func(n string) bool { return !strings.Contains(n, "the model \"owner/base\"") })
+			if c.says == "" && len(told) > 0 || c.says != "" && (len(told) != 1 || !strings.HasPrefix(told[0], c.says) || !strings.HasSuffix(told[0], "services.inference.served_model of the worker names")) {
+				t.Errorf("the notes are %q", res.Notes)
+			}
+		})
+	}
+}
+
 // TestIgnoredAdapter: an adapter that the server leaves alone in silence fails the phase
 // for good, where log probabilities show it.
 func TestIgnoredAdapter(t *testing.T) {

@@ -3,11 +3,12 @@ package modelserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/services/inference/modelserver/activity"
 	"github.com/tunebus/tunebus/services/inference/modelserver/chatapi"
 )
 
@@ -15,70 +16,57 @@ import (
 const (
 	proofPrompts = 8
 	proofTokens  = 16
-	// noiseFactor is how much further from the base model the adapter has to be than the
-	// base model from itself: some servers compute a prompt otherwise from call to call.
-	noiseFactor = 4
+	// proofTries is how many rows are tried for these prompts.
+	proofTries = 64
 )
 
-// trace is what a model says to a prompt if it always takes the likeliest token.
-type trace struct {
-	text   string
-	tokens []string
-	probs  []float64 // logarithms, one for each token; nil: the server does not say them
+// sample is a row with what the models say to it: the base model, the tuned one, and the base
+// model once more.
+type sample struct {
+	row row.Row
+	activity.Sample
 }
 
-// verdict is what the traces of two models show.
-type verdict int
-
-const (
-	active    verdict = iota
-	inactive          // every log probability is equal to the last digit
-	notProved         // texts are equal, or the differences are those of the server itself
-)
+// compared are what is compared of samples.
+func compared(samples []sample) (out []activity.Sample) {
+	for _, s := range samples {
+		out = append(out, s.Sample)
+	}
+	return out
+}
 
 // prove compares the first answers of an adapter with those of its base model. vLLM and others
 // leave an adapter alone whose modules have other names, without a word.
 func (w *work) prove(ctx context.Context, a *adapter) error {
-	var rows []row.Row
-	for r, err := range w.questions.Data.Rows(ctx) {
-		if err != nil {
-			return err
-		}
-		if rows = append(rows, r); len(rows) == proofPrompts {
-			break
-		}
-	}
 	base := pass{model: w.base.ID}
 	tuned := pass{reload: a.load}
 	tuned.model, tuned.adapter = a.request(w.base)
-	first, err := w.traces(ctx, base, rows)
+	samples, err := w.sample(ctx, base)
+	if err == nil {
+		samples, err = w.traces(ctx, tuned, samples, func(s *sample) *activity.Trace { return &s.Tuned })
+	}
 	if err != nil {
 		return err
 	}
-	second, err := w.traces(ctx, tuned, rows)
-	if err != nil {
-		return err
-	}
-	v, why := compare(first, second)
-	if v == active {
-		again, err := w.traces(ctx, base, rows)
-		if err != nil {
+	v, why := activity.Compare(compared(samples))
+	if v == activity.Active {
+		if samples, err = w.traces(ctx, base, samples, func(s *sample) *activity.Trace { return &s.Again }); err != nil {
 			return err
 		}
-		v, why = againstNoise(first, second, again)
+		v, why = activity.AgainstNoise(compared(samples))
 	}
-	return w.conclude(v, why, a)
+	return w.conclude(v, why, len(samples), a)
 }
 
 // conclude says what was proved.
-func (w *work) conclude(v verdict, why string, a *adapter) error {
+func (w *work) conclude(v activity.Verdict, why string, prompts int, a *adapter) error {
 	const check = "check that the server's largest rank (--max-lora-rank of vLLM, 16 by default) is at least %d, and that its model has the modules that target_modules in " +
 		"adapter_config.json names: a server leaves an adapter of other names alone without a word"
 	switch v {
-	case inactive:
+	case activity.Inactive:
 		return engine.Permanent(codeNotActive, fmt.Errorf("the model server at %s answers %d prompts with the adapter %q as without it: every log probability is equal to the last digit; "+check,
-			w.caller.client.Name, proofPrompts, a.name, a.rank))
-	case notProved:
+			w.caller.client.Name, prompts, a.name, a.rank))
+	case activity.NotProved:
 		w.res.Statistics["adapter_proved_active"] = 0
 		text := fmt.Sprintf("it is not proved that the adapter %q is active at the model server at %s: %s; "+check, a.name, w.caller.client.Name, why, a.rank)
 		if w.job.Request.Specification.Inferencer.RequireActiveAdapter {
@@ -92,27 +80,51 @@ func (w *work) conclude(v verdict, why string, a *adapter) error {
 	return nil
 }
 
-// traces asks a model for the first tokens of its answers to some rows, one after the
-// other, so that the server computes them alike.
-func (w *work) traces(ctx context.Context, p pass, rows []row.Row) ([]trace, error) {
-	s := w.job.Request.Specification.Inferencer
-	s.Temperature, s.MaxNewTokens = 0, proofTokens
-	out, yes := make([]trace, 0, len(rows)), true
-	for _, r := range rows {
-		got, err := w.ask(ctx, p, s, r, 0, func(q *chatapi.Request) { q.Logprobs = &yes })
+// sample asks the base model about the first rows that can be asked. Others, whose question or
+// images are too large, prove nothing.
+func (w *work) sample(ctx context.Context, base pass) (samples []sample, err error) {
+	tried := 0
+	for r, err := range w.questions.Data.Rows(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, traceOf(got))
-		w.job.Advance(1)
+		one, err := w.traces(ctx, base, []sample{{row: r}}, func(s *sample) *activity.Trace { return &s.Base })
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, one...)
+		if tried++; len(samples) == proofPrompts || tried == proofTries {
+			break
+		}
 	}
-	return out, nil
+	return samples, nil
+}
+
+// traces asks a model for the first tokens of its answers to the rows of samples, one after the
+// other, so that the server computes them alike. Rows that cannot be asked are left out.
+func (w *work) traces(ctx context.Context, p pass, samples []sample, of func(*sample) *activity.Trace) (kept []sample, err error) {
+	s, yes := w.job.Request.Specification.Inferencer, true
+	s.Temperature, s.MaxNewTokens = 0, proofTokens
+	for _, one := range samples {
+		got, err := w.ask(ctx, p, s, one.row, 0, func(q *chatapi.Request) { q.Logprobs = &yes })
+		w.job.Advance(1)
+		if failed, ok := errors.AsType[rowError](err); ok {
+			engine.WriteLog(w.job, "info", fmt.Sprintf("the proof that the adapter is active leaves a row out: %v", failed))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		*of(&one) = traceOf(got)
+		kept = append(kept, one)
+	}
+	return kept, nil
 }
 
 // traceOf reads the log probabilities of an answer.
-func traceOf(r chatapi.Reply) trace {
+func traceOf(r chatapi.Reply) activity.Trace {
 	answer, reasoning := r.Text()
-	t := trace{text: reasoning + answer}
+	t := activity.Trace{Text: reasoning + answer}
 	var chat struct {
 		Content []struct {
 			Token   string   `json:"token"`
@@ -124,67 +136,8 @@ func traceOf(r chatapi.Reply) trace {
 	}
 	for _, c := range chat.Content {
 		if c.Logprob != nil {
-			t.tokens, t.probs = append(t.tokens, c.Token), append(t.probs, *c.Logprob)
+			t.Tokens, t.Probs = append(t.Tokens, c.Token), append(t.Probs, *c.Logprob)
 		}
 	}
 	return t
-}
-
-// compare says whether the traces of two models differ, and how that was seen.
-func compare(base, tuned []trace) (verdict, string) {
-	probs, equal := true, true
-	for i := range base {
-		probs = probs && len(base[i].probs) > 0 && len(tuned[i].probs) > 0
-		equal = equal && base[i].text == tuned[i].text
-	}
-	switch {
-	case probs && distance(base, tuned) == 0:
-		return inactive, ""
-	case probs:
-		return active, ""
-	case equal:
-		return notProved, fmt.Sprintf("the server says no log probabilities, and its first %d tokens to %d prompts are those of the base model", proofTokens, len(base))
-	}
-	return active, ""
-}
-
-// againstNoise compares the distance of two models with that of the base model from
-// itself.
-func againstNoise(base, tuned, again []trace) (verdict, string) {
-	for _, set := range [][]trace{base, tuned, again} {
-		for _, t := range set {
-			if len(t.probs) > 0 {
-				continue
-			}
-			for i := range base {
-				if base[i].text != again[i].text {
-					return notProved, "the server says no log probabilities, and the base model itself answers otherwise from call to call"
-				}
-			}
-			return active, "its answers are others than those of the base model"
-		}
-	}
-	far, noise := distance(base, tuned), distance(base, again)
-	if noise > 0 && far <= noiseFactor*noise {
-		return notProved, fmt.Sprintf("its log probabilities differ from those of the base model by %.2g, and those of the base model from call to call by %.2g", far, noise)
-	}
-	return active, fmt.Sprintf("its log probabilities differ from those of the base model by up to %.2g", far)
-}
-
-// distance is the largest difference of log probabilities while the tokens are the
-// same. Where they part, it is infinite.
-func distance(a, b []trace) float64 {
-	far := 0.0
-	for i := range a {
-		if len(a[i].probs) != len(b[i].probs) {
-			return math.Inf(1)
-		}
-		for j := range a[i].probs {
-			far = max(far, math.Abs(a[i].probs[j]-b[i].probs[j]))
-			if a[i].tokens[j] != b[i].tokens[j] {
-				return math.Inf(1)
-			}
-		}
-	}
-	return far
 }

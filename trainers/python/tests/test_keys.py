@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from tunebus_trainer.keys import KeyFault, Keys, Machine, plan
+from tunebus_trainer.keys import KeyFault, Keys, Machine, notes_of, plan
 
 GPU = Machine(
     accelerator=True, bfloat16=True, bitsandbytes=True, flash_attention=True, wandb=True, wandb_key=True, packages=frozenset({"scipy"})
@@ -27,6 +27,23 @@ class TestKeys(unittest.TestCase):
             "report_to": "none",
         }.items():
             self.assertEqual(arguments[name], want, name)
+
+    def test_values_of_another_engine(self) -> None:
+        for value, unsloth, want in (("unsloth", False, 1), ("unsloth", True, 0), (True, False, 0), (False, False, 0)):
+            with self.subTest(value=value, unsloth=unsloth):
+                notes = notes_of(Keys.read({"use_gradient_checkpointing": value}), unsloth)
+                self.assertEqual(len(notes), want)
+                self.assertTrue(all("PyTorch's own took its place" in note for note in notes))
+
+    def test_missing_package_of_an_optimizer(self) -> None:
+        for optimizer, package in (
+            ("galore_adamw", "galore_torch"),
+            ("apollo_adamw", "apollo_torch"),
+            ("schedule_free_adamw", "schedulefree"),
+        ):
+            with self.subTest(optimizer=optimizer), self.assertRaises(KeyFault) as caught:
+                plan(Keys(optimizer=optimizer), GPU, 0)
+            self.assertIn(f"needs the Python package {package}, which is not installed here", str(caught.exception))
 
     def test_values(self) -> None:
         for section, where, name, want in (

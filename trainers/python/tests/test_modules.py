@@ -6,7 +6,7 @@ import unittest
 from typing import Any
 
 from tunebus_trainer.keys import KeyFault, Keys, Machine, plan
-from tunebus_trainer.modules import check_names
+from tunebus_trainer.modules import check_biases, check_names
 
 EVERY = [
     "model",
@@ -57,6 +57,23 @@ class TestModules(unittest.TestCase):
                 self.check(**section)
             for word in words:
                 self.assertIn(word, str(caught.exception))
+
+    def test_biases(self) -> None:
+        q, norm = "model.layers.0.q_proj", "model.norm"
+        for bias, targets, biases, says in (
+            ("none", ["q_proj"], [], ""),
+            ("all", ["q_proj"], [], "fine_tuner.bias = 'all' has no effect: the model has no bias"),
+            ("all", ["q_proj"], [norm], ""),
+            ("lora_only", ["q_proj"], [q], ""),
+            ("lora_only", ["q_proj"], [norm], "fine_tuner.bias = 'lora_only' has no effect: no module with an adapter has a bias"),
+            ("lora_only", "all-linear", [q], ""),
+            ("lora_only", "all-linear", [norm], "fine_tuner.bias = 'lora_only' has no effect"),
+        ):
+            with self.subTest(bias=bias, targets=targets, biases=biases):
+                parameters = [f"{name}.{kind}" for name in EVERY for kind in ("weight", "bias") if kind == "weight" or name in biases]
+                notes = check_biases({"bias": bias, "target_modules": targets}, parameters, LINEAR)
+                self.assertEqual(len(notes), 1 if says else 0)
+                self.assertIn(says, "".join(notes))
 
 
 if __name__ == "__main__":

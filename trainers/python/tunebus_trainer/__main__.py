@@ -19,7 +19,7 @@ from .callbacks import Diverged
 from .checkpoint import CheckpointFault
 from .connection import Connection, WorkerGone
 from .job import Job, JobFault
-from .keys import KeyFault, Keys, Machine, plan
+from .keys import KeyFault, Keys, Machine, notes_of, plan
 from .reporting import Reports
 from .rows import RowFault
 
@@ -126,7 +126,8 @@ def work(path: Path, machine: Machine, connection: Connection | launch.Quiet) ->
         chosen = launch.plan(plan(keys, machine, data.validation_counts.rows), processes, keys, launch.here())
         reports = Reports(job, machine.wandb_key)
         reporting = reports.begin(chosen.arguments["report_to"])
-        for note in chosen.notes + reporting + launch.notes(processes, keys, data.counts.rows):
+        of_keys = chosen.notes + notes_of(keys, engine.NAME == engine.UNSLOTH)
+        for note in of_keys + reporting + launch.notes(processes, keys, data.counts.rows):
             connection.note(note)
         connection.stage("load")
         outcome = sft.train(job, data, chosen, switches, connection, reports)

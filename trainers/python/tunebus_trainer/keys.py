@@ -171,6 +171,13 @@ class KeyFault(ValueError):
         self.key = faults[0][0]
 
 
+def notes_of(keys: Keys, unsloth: bool) -> list[str]:
+    """Notes on values that belong to another engine. unsloth says that Unsloth's loaders open the model."""
+    if keys.use_gradient_checkpointing != "unsloth" or unsloth:
+        return []
+    return ["fine_tuner.use_gradient_checkpointing = 'unsloth' is the way of the engine unsloth: PyTorch's own took its place"]
+
+
 def plan(keys: Keys, machine: Machine, validation_rows: int) -> Plan:
     """Chooses the arguments of a training. Raises KeyFault with all faults at once."""
     faults = _faults(keys, machine, validation_rows)

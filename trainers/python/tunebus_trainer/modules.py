@@ -23,7 +23,22 @@ def check(lora: dict[str, Any], model: Any) -> list[str]:
 
     every = [name for name, _ in model.named_modules()]
     linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    return check_names(lora, every, linear)
+    return check_names(lora, every, linear) + check_biases(lora, [name for name, _ in model.named_parameters()], linear)
+
+
+def check_biases(lora: dict[str, Any], parameters: list[str], linear: list[str]) -> list[str]:
+    """Returns a note where no bias learns although the key bias says which ones do."""
+    biases = [name.removesuffix(".bias") for name in parameters if name.endswith(".bias")]
+    whose = "the model"
+    if lora["bias"] == "lora_only":
+        whose = "no module with an adapter"
+        targets = lora["target_modules"]
+        adapted = linear if isinstance(targets, str) else [name for name in biases if any(_is(name, target) for target in targets)]
+        biases = [name for name in biases if name in adapted]
+    if lora["bias"] == "none" or biases:
+        return []
+    has = "has no bias" if whose == "the model" else "has a bias"
+    return [f"fine_tuner.bias = {lora['bias']!r} has no effect: {whose} {has}"]
 
 
 def check_names(lora: dict[str, Any], every: list[str], linear: list[str]) -> list[str]:

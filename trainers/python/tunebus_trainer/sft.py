@@ -130,7 +130,9 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
         statistics["final_eval_loss"] = _last(state.log_history, "eval_loss")
     if validations.best is not None:
         statistics["best_eval_loss"], statistics["best_step"] = validations.best, float(validations.best_step)
-    return Outcome(True, state.global_step, early=state.global_step < state.max_steps, tokens=tokens_seen(trainer, data), statistics=statistics)
+    return Outcome(
+        True, state.global_step, early=state.global_step < state.max_steps, tokens=tokens_seen(trainer, data), statistics=statistics
+    )
 
 
 def tokens_seen(trainer: Any, data: Data) -> int:

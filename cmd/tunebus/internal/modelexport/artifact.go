@@ -13,33 +13,58 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 )
 
-// NoArtifactError says that a run has no artifact of a name.
+// NoArtifactError says that a run has no artifact of a name, or several.
 type NoArtifactError struct {
 	Run, Name string
-	Has       []string
+	// Same are those of several phases that have the name, and Has are all artifacts, as a
+	// person names them.
+	Same, Has []string
 }
 
 func (e *NoArtifactError) Error() string {
-	if len(e.Has) == 0 {
+	switch {
+	case len(e.Same) > 1:
+		return fmt.Sprintf("several phases of run %s have an artifact %q; name one of %s", e.Run, e.Name, strings.Join(e.Same, ", "))
+	case len(e.Has) == 0:
 		return fmt.Sprintf("run %s has no artifact yet, and none of the name %q", e.Run, e.Name)
 	}
 	return fmt.Sprintf("run %s has no artifact %q; it has %s", e.Run, e.Name, strings.Join(e.Has, ", "))
 }
 
-// FindArtifact returns an artifact of a run by its name. The error is a [*NoArtifactError].
+// FindArtifact returns an artifact of a run by its name, or by its phase and name, such as
+// "evaluation/metrics". The error is a [*NoArtifactError].
 func FindArtifact(run events.Run, name string) (events.Artifact, error) {
-	none := &NoArtifactError{Run: run.ID, Name: name}
+	type named struct {
+		whole string
+		events.Artifact
+	}
+	var all []named
+	count := map[string]int{}
 	for _, p := range events.Phases() {
 		state := run.Phases[p]
 		if state == nil || state.Completed == nil {
 			continue
 		}
 		for _, a := range state.Completed.Artifacts {
-			if a.Name == name {
-				return a, nil
-			}
+			all = append(all, named{string(p) + "/" + a.Name, a})
+			count[a.Name]++
+		}
+	}
+	var found events.Artifact
+	none := &NoArtifactError{Run: run.ID, Name: name}
+	for _, a := range all {
+		if a.Name == name || a.whole == name {
+			found = a.Artifact
+			none.Same = append(none.Same, a.whole)
+		}
+		if count[a.Name] > 1 {
+			none.Has = append(none.Has, a.whole)
+		} else {
 			none.Has = append(none.Has, a.Name)
 		}
+	}
+	if len(none.Same) == 1 {
+		return found, nil
 	}
 	return events.Artifact{}, none
 }

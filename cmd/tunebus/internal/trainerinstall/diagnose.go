@@ -38,6 +38,10 @@ func causes() []cause {
 			"the packages cannot be fetched; this needs a network, or an index that uv and pip know by their own settings",
 		},
 		{
+			[]string{"(from versions: none)"},
+			"the index that uv and pip use cannot be reached, or does not have a package at all; this needs a network, or an index that they know by their own settings",
+		},
+		{
 			[]string{"no matching distribution found", "no solution found", "could not find a version"},
 			"the index that uv and pip use does not have a package in the version that is wanted; look at their own settings",
 		},

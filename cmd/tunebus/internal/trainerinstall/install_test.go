@@ -256,12 +256,14 @@ func TestInterrupted(t *testing.T) {
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
 	for output, says := range map[string]string{
-		"ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device":   "the disk is full",
-		"error: Failed to write to the client cache\n  Caused by: failed to write\n  (os error 28)": "the disk is full",
-		"The virtual environment was not created successfully because ensurepip is not available.":  "python3-venv",
-		"error: Failed to fetch: `https://host/simple/torch/`\n  Caused by: dns error":              "needs a network",
-		"error: Hash mismatch for `tiny==1.0`":                                                      "another content",
-		"ERROR: No matching distribution found for tiny==2.0":                                       "does not have a package in the version",
+		"ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device":                                                         "the disk is full",
+		"error: Failed to write to the client cache\n  Caused by: failed to write\n  (os error 28)":                                                       "the disk is full",
+		"The virtual environment was not created successfully because ensurepip is not available.":                                                        "python3-venv",
+		"error: Failed to fetch: `https://host/simple/torch/`\n  Caused by: dns error":                                                                    "needs a network",
+		"error: Hash mismatch for `tiny==1.0`":                                                                                                            "another content",
+		"ERROR: No matching distribution found for tiny==2.0":                                                                                             "does not have a package in the version",
+		"ERROR: Could not find a version that satisfies the requirement tiny==2 (from versions: none)\nERROR: No matching distribution found for tiny==2": "cannot be reached, or does not have a package at all",
+		"ERROR: Could not find a version that satisfies the requirement tiny==2 (from versions: 1.0, 1.1)":                                                "does not have a package in the version",
 		"something else": "pip ended with status 1, and the environment was not made",
 	} {
 		err := diagnose("pip", supervisor.Exit{Status: 1}, output)

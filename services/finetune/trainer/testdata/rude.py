@@ -104,6 +104,9 @@ match rude:
         tell("checkpoint", step=2, folder="/etc")
         lines = worker.makefile()
         lines.readline(), lines.readline()
+    case "gone":  # says a checkpoint that it has removed already
+        tell("checkpoint", step=1, folder=str(Path(job["output"]["checkpoints"], "1")))
+        worker.makefile().readline()
     case "stopped":
         sys.exit(75)
     case "nothing":

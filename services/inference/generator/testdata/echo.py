@@ -2,7 +2,7 @@
 
 With MODE=sees it reads images, and answers a prompt with the length of its line of images.
 MODE makes it fail: kill (after four answers, once), garbage, twice, foreign, error, trains, outside, early;
-with odd its answers end in odd ways, and with keyless it honours no key.
+with keys it marks what the job says of them, with odd its answers end in odd ways, and with keyless it honours no key.
 """
 
 import json
@@ -43,6 +43,8 @@ def main():
     first = not os.path.exists(os.environ["MARK"])
     with open(os.environ["MARK"], "a", encoding="utf-8") as mark:
         mark.write(f"{sum(bool(p.get('answered')) for p in prompts)} of {len(prompts)} are answered\n")
+        if MODE == "keys":
+            mark.write(json.dumps({"changed": job["changed"], "keys": len(job["keys"]), "stop": job["keys"]["stop"]}) + "\n")
     step = 0
     with open(job["output"]["answers"], "a", encoding="utf-8") as out:
         for prompt in sorted(prompts, key=lambda p: len(p["ids"])):

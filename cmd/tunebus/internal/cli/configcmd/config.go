@@ -105,14 +105,30 @@ func noEnvironments(s *session.Session, specification events.Specification, file
 		return nil // the faults of the settings are said elsewhere
 	}
 	for _, step := range spec.Plan(specification) {
-		if step.Phase != events.Finetune {
-			continue
+		err := noAnswerer(cfg, specification, step)
+		if step.Phase == events.Finetune {
+			err = inprocess.NoEnvironment(cfg, step.Queue)
 		}
-		if err := inprocess.NoEnvironment(cfg, step.Queue); err != nil {
+		if err != nil {
 			missing = append(missing, fmt.Sprintf("%s.engine: %v; without it only a server whose workers have it can do the run", spec.Section(step.Phase), err))
 		}
 	}
 	return missing
+}
+
+// noAnswerer is why no worker with these settings answers the prompts of a step; nil if one
+// does, and of every other phase.
+func noAnswerer(cfg settings.Settings, specification events.Specification, step events.Step) error {
+	if step.Phase != events.Inference || inprocess.Takes(cfg, step.Phase, step.Queue) {
+		return nil
+	}
+	switch specification.Inferencer.Engine {
+	case spec.OpenAI:
+		return fmt.Errorf("the engine %s asks a model server, and services.inference.endpoint of the settings names none", spec.OpenAI)
+	case spec.Transformers:
+		return fmt.Errorf("the engine %s is a program, and services.inference.command of the settings names none", spec.Transformers)
+	}
+	return nil
 }
 
 // settingsFaults finds the faults of the settings in files. The environment is

@@ -220,6 +220,36 @@ testing_data_id = "a/d"
 	}
 }
 
+// TestEnginesThatNobodyHasHere: config check warns of an engine that no worker with these
+// settings has, of inference as of training, and says nothing once the settings name it.
+func TestEnginesThatNobodyHasHere(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(clitest.Root(), "configs", "quickstart.toml")
+	for name, c := range map[string]struct{ engine, settings, warns string }{
+		"no server":           {"openai", "", "services.inference.endpoint of the settings names none"},
+		"no program":          {"transformers", "", "services.inference.command of the settings names none"},
+		"a server":            {"openai", "[services.inference]\nendpoint = \"http://127.0.0.1:9/v1\"\nqueue = \"openai\"\n", ""},
+		"a program":           {"transformers", "[services.inference]\ncommand = [\"python3\", \"x.py\"]\nqueue = \"transformers\"\n", ""},
+		"the built-in engine": {"builtin", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "settings.toml")
+			if err := os.WriteFile(file, []byte(c.settings), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			status, _, screen := clitest.Run(t, "config", "check", config, "--settings", file, "--set", "inferencer.engine="+c.engine)
+			want := "warning: inferencer.engine: the engine " + c.engine
+			if c.warns == "" {
+				want = "inferencer.engine: the engine"
+			}
+			if status != 0 || strings.Contains(screen, want) != (c.warns != "") || !strings.Contains(screen, c.warns) {
+				t.Errorf("status %d\n%s", status, screen)
+			}
+		})
+	}
+}
+
 // TestFaultsOfInputs: config check and run open local data and models. What is wrong
 // with them comes with the other faults, each at the line of its key.
 func TestFaultsOfInputs(t *testing.T) {

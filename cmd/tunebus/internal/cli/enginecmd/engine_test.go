@@ -35,7 +35,7 @@ func TestCheck(t *testing.T) {
 	trainer := example(t)
 	status, out, screen := clitest.Run(t, "engine", "check", "--json", "--env", "CHAIN_STEP_SECONDS=0.01", "--", "python3", trainer)
 	var found []conformance.Finding
-	if err := json.Unmarshal([]byte(out), &found); err != nil || status != 0 || len(found) != 11 {
+	if err := json.Unmarshal([]byte(out), &found); err != nil || status != 0 || len(found) != 12 {
 		t.Errorf("status %d, %v\n%s\n%s", status, err, out, screen)
 	}
 	status, out, screen = clitest.Run(t, "engine", "check", "--", "python3", "-c", "import sys; sys.exit('no trainer')")

@@ -1,13 +1,18 @@
 package enginecmd_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/enginestate"
 	"github.com/tunebus/tunebus/pipeline/trainerenv"
@@ -96,7 +101,7 @@ func TestRunFindsTheEnvironment(t *testing.T) {
 	if status != 0 || !strings.Contains(screen, "the engine trl works in a Python environment, and there is none") {
 		t.Errorf("config check: status %d\n%s\n%s", status, out, screen)
 	}
-	if e := listed(t, data, "trl"); e.State != "missing" || e.Do != "tunebus engine install trl" || e.Usable {
+	if e := listed(t, data, "trl"); e.State != "missing" || e.Do != "tunebus engine install trl --data "+data || e.Usable {
 		t.Errorf("it is listed as %+v", e)
 	}
 	folder := standIn(t, data)
@@ -182,6 +187,37 @@ func TestInstallWants(t *testing.T) {
 	status, _, screen = clitest.Run(t, "engine", "install", "trl", "--data", t.TempDir(), "--python", "/nowhere/python3")
 	if status != 1 || !strings.Contains(screen, "--python /nowhere/python3: there is no such program") {
 		t.Errorf("status %d\n%s", status, screen)
+	}
+}
+
+// TestInterruptedInstall: who interrupts an installation learns what is there, and the command
+// that makes the rest.
+func TestInterruptedInstall(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", filepath.Join(dir, "share"))
+	python, mark, data := filepath.Join(dir, "python"), filepath.Join(dir, "mark"), filepath.Join(dir, "data")
+	if err := os.WriteFile(python, []byte("#!/bin/sh\n: > "+mark+"\nexec sleep 600\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(mark); err == nil {
+				cancel()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	var screen bytes.Buffer
+	status := cli.Main(ctx, []string{"engine", "install", "trl", "--data", data, "--python", python, "--unlocked"}, io.Discard, &screen)
+	if strings.Contains(screen.String(), "make room") {
+		t.Skip("the disk has no room for an environment")
+	}
+	want := "tunebus: interrupted; there is no environment in " + filepath.Join(data, "engines", "trl") + ", and this makes it anew:\n" +
+		"  tunebus engine install trl --data " + data + " --python " + python + " --unlocked\n"
+	if status != 130 || screen.String() != want {
+		t.Errorf("status %d\n%s\nwant\n%s", status, screen.String(), want)
 	}
 }
 

@@ -83,7 +83,7 @@ func (f *installFlags) install(ctx context.Context, s *session.Session, name str
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return interrupted(folder, name, f.again(s, name))
 		}
 		return fmt.Errorf("engine install %s: %w", name, err)
 	}
@@ -94,6 +94,35 @@ func (f *installFlags) install(ctx context.Context, s *session.Session, name str
 		s.Console.Say("%s trains on an accelerator alone; whether this machine has one shows when it trains", name)
 	}
 	return s.Console.Print(enginelist.Installed(e, made, f.next(env)))
+}
+
+// interrupted is the error of an installation that a signal ended.
+func interrupted(folder, name, again string) error {
+	left := "there is no environment"
+	if _, err := trainerenv.Open(folder, name); err == nil {
+		left = "the environment from before is as it was"
+	}
+	return &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; %s in %s, and this makes it anew:\n  %s", left, folder, again)}
+}
+
+// again is the command once more.
+func (f *installFlags) again(s *session.Session, name string) string {
+	words := []string{"engine", "install", name}
+	for flag, value := range map[string]string{"--data": f.data, "--into": f.into} { // one of them at most
+		if value != "" {
+			words = append(words, flag, value)
+		}
+	}
+	if f.python != "" {
+		words = append(words, "--python", f.python)
+	}
+	if f.shared {
+		words = append(words, "--shared")
+	}
+	if f.unlocked {
+		words = append(words, "--unlocked")
+	}
+	return s.CommandLine(words...)
 }
 
 // folder is the absolute path of the environment.

@@ -1,11 +1,14 @@
 package enginecmd
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/enginestate"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/enginelist"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // List is "tunebus engine list".
@@ -37,6 +40,13 @@ and whether it is whole:
 			all, err := enginestate.All(cfg)
 			if err != nil {
 				return err
+			}
+			if data != "" { // what makes an environment makes it there
+				for i, e := range all {
+					if strings.HasPrefix(e.Do, enginestate.Makes) {
+						all[i].Do += " --data " + shellquote.Word(data)
+					}
+				}
 			}
 			return s.Console.Print(enginelist.Result(all))
 		},

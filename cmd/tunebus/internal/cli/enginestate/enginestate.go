@@ -23,6 +23,9 @@ const (
 	Server   = "server"   // it works elsewhere
 )
 
+// Makes begins the command that makes an environment.
+const Makes = "tunebus engine install "
+
 // Engine is what is there of an engine. Its JSON is part of the program's interface.
 type Engine struct {
 	Name   string         `json:"name"`
@@ -115,7 +118,7 @@ func inEnvironment(cfg settings.Settings, brought trainers.Engine) (Engine, erro
 		e.Says = "it has no environment here"
 	}
 	if !state.IsCurrent() && state.Condition != trainerinstall.Newest {
-		e.Do = "tunebus engine install " + shellquote.Word(brought.Name)
+		e.Do = Makes + shellquote.Word(brought.Name)
 	}
 	return e, nil
 }

@@ -318,7 +318,9 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 		}
 		u.session.Console.Say("going on with %s%s", id, waiting)
 		interrupt.LastWords(ctx, u.lastWords(left))
+		back := view.Another(u.session.Console)
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
+		back()
 		if err != nil {
 			if ctx.Err() != nil {
 				return interrupted(u.lastWords(left))

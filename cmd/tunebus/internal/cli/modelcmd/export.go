@@ -35,9 +35,11 @@ names its base model by the id of the Hub, or by the absolute path of a folder o
 this machine. --merge writes one whole model instead, --with-base puts the base
 model beside the adapter.
 
---artifact writes another artifact of the run as it is, such as trainer.log, or
-the folders wandb and tensorboard of a training that reports there.`,
-		Example: "  tunebus export last my-model\n  tunebus export last my-small-model --dtype float16\n  tunebus export last curves --artifact tensorboard",
+--artifact writes another artifact of the run as it is, such as predictions,
+trainer.log, or the folders wandb and tensorboard of a training that reports
+there. Where several phases have one of the name, it is named with its phase, as
+evaluation/metrics.`,
+		Example: "  tunebus export last my-model\n  tunebus export last my-small-model --dtype float16\n  tunebus export last answers --artifact predictions",
 		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveFilterDirs

@@ -152,10 +152,11 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-// isOfAnother reports whether a value is for another engine or method, or for a run with
-// validation data.
+// isOfAnother reports whether a value is for another engine or method, for a run with
+// validation data, or for a scheduler's arguments that stand in another key.
 func isOfAnother(f structconf.Fault) bool {
-	return slices.ContainsFunc([]string{"; fine_tuner.engine = ", "and no other method does", "fine_tuner.validation_data_id names no data"}, func(why string) bool {
+	return slices.ContainsFunc([]string{"; fine_tuner.engine = ", "and no other method does", "fine_tuner.validation_data_id names no data",
+		"that fine_tuner.lr_scheduler_kwargs does not have"}, func(why string) bool {
 		return strings.Contains(f.Message, why)
 	})
 }

@@ -28,10 +28,29 @@ func (s *sentences) isNew(sentence string) bool {
 	return true
 }
 
+// replace takes other sentences as said, and returns those before.
+func (s *sentences) replace(said map[string]bool) (before map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.said = s.said, said
+	return before
+}
+
 // Unsaid returns those of some sentences that a person has not read yet. They count as
 // said then.
 func (c *Console) Unsaid(all ...string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(sentence string) bool { return !c.said.isNew(sentence) })
+}
+
+// Another has a console begin to show another run than the one that the command is about, until back is
+// called: each of the two says all of its own notes, warnings and errors.
+func Another(c *Console) (back func()) {
+	said, errors, byIntake := c.said.replace(nil), c.errors, c.byIntake
+	c.errors, c.byIntake = saidErrors{}, endedByIntake{}
+	return func() {
+		c.said.replace(said)
+		c.errors, c.byIntake = errors, byIntake
+	}
 }
 
 var (

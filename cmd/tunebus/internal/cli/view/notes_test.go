@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -38,6 +39,28 @@ func TestUnsaid(t *testing.T) {
 	c.Warnings([]string{"a"})
 	if got := c.Unsaid("a", "b", "b"); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAnother: a run that is shown before or behind another one hides nothing of that, and
+// that nothing of it.
+func TestAnother(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	c := view.NewConsole(io.Discard, &screen)
+	ended := events.PhaseCompleted{Phase: events.Finetune, Notes: []string{"same note"}, Error: &events.Problem{Message: "same error"}}
+	c.Warnings([]string{"same note", "mine"})
+	back := view.Another(c)
+	c.Fact(ended)
+	c.Fact(ended)
+	back()
+	for range 2 {
+		c.Fact(events.PhaseCompleted{Phase: events.Inference, Notes: []string{"same note", "mine", "later"}, Error: &events.Problem{Message: "same error"}})
+	}
+	for text, want := range map[string]int{"same note": 2, "mine": 1, "later": 1, "same error": 2} {
+		if got := strings.Count(screen.String(), text); got != want {
+			t.Errorf("%q is said %d times, want %d:\n%s", text, got, want, screen.String())
+		}
 	}
 }
 

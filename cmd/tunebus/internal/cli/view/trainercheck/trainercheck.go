@@ -42,7 +42,10 @@ func Description(d child.Description) view.Result {
 // Finding writes what a check found to the screen, as soon as it is there.
 func Finding(c *view.Console, f conformance.Finding) {
 	state := "ok"
-	if !f.OK {
+	switch {
+	case f.Untried:
+		state = "OPEN"
+	case !f.OK:
 		state = "FAULT"
 	}
 	c.Say("%-6s %-14s %s", state, f.Name, strings.ReplaceAll(view.Printable(f.Text), "\n", "\n"+strings.Repeat(" ", 22)))
@@ -51,16 +54,26 @@ func Finding(c *view.Console, f conformance.Finding) {
 // Checked is the result of a check.
 func Checked(found []conformance.Finding) view.Result {
 	return view.NewResult(found, func(w io.Writer) {
-		faults := 0
+		faults, untried := 0, 0
 		for _, f := range found {
-			if !f.OK {
+			switch {
+			case f.Untried:
+				untried++
+			case !f.OK:
 				faults++
 			}
 		}
-		if faults == 0 {
-			fmt.Fprintf(w, "the command keeps to the protocol: %d checks\n", len(found))
-			return
+		open := ""
+		if untried > 0 {
+			open = fmt.Sprintf("; %d could not be tried", untried)
 		}
-		fmt.Fprintf(w, "the command does not keep to the protocol: %d of %d checks found a fault\n", faults, len(found))
+		switch {
+		case faults > 0:
+			fmt.Fprintf(w, "the command does not keep to the protocol: %d of %d checks found a fault%s\n", faults, len(found), open)
+		case untried > 0:
+			fmt.Fprintf(w, "no check found a fault; %d of %d could not be tried, so it is open whether the command keeps to the protocol\n", untried, len(found))
+		default:
+			fmt.Fprintf(w, "the command keeps to the protocol: %d checks\n", len(found))
+		}
 	})
 }
