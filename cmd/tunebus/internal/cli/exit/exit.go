@@ -144,7 +144,8 @@ func CodeOf(err error) Code {
 	}
 	_, faults := errors.AsType[structconf.Faults](err)
 	_, deleted := errors.AsType[*runwatch.DeletedError](err)
-	if faults || deleted || errors.Is(err, conn.ErrNoContext) || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
+	unreachable, isUnreachable := errors.AsType[*conn.UnreachableError](err)
+	if faults || deleted || isUnreachable && unreachable.NoContext || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
 		return CodeInput
 	}
 	return CodeError
