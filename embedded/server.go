@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -202,10 +203,12 @@ func (l logger) Noticef(format string, v ...any) {
 }
 func (l logger) Warnf(format string, v ...any) {
 	level := slog.LevelInfo
-	if l.ready.Load() {
+	text := fmt.Sprintf(format, v...)
+	// A consumer whose messages were purged had acknowledged them before: nothing is lost.
+	if l.ready.Load() && !strings.HasSuffix(text, "from purge: old update ignored") {
 		level = slog.LevelWarn
 	}
-	l.log.Log(context.Background(), level, "nats-server: "+fmt.Sprintf(format, v...))
+	l.log.Log(context.Background(), level, "nats-server: "+text)
 }
 func (l logger) Errorf(format string, v ...any) {
 	l.log.Error("nats-server: " + fmt.Sprintf(format, v...))

@@ -14,6 +14,7 @@ import (
 
 func main() {
 	supervisor.Main() // returns, unless this process is to watch over a trainer
+	interrupt.DumpOnQuit(os.Stderr)
 	ctx, forced, release := interrupt.Context(context.Background())
 	process := cli.Process{Program: os.Args[0], In: os.Stdin, Out: os.Stdout, Screen: os.Stderr}
 	status := make(chan int, 1)

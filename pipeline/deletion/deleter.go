@@ -29,6 +29,8 @@ type Options struct {
 	DryRun bool
 	// TrackAgain has a tracker try again what an earlier one could not remove or mark.
 	TrackAgain bool
+	// Unattended says that nobody works on the runs: a refusal calls none of them running.
+	Unattended bool
 	// OnWait, if set, is called once if somebody else archives or deletes runs, or did
 	// until a process died.
 	OnWait func()

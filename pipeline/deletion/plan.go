@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 )
 
 // Target is a run that can be deleted.
@@ -19,7 +20,9 @@ type Target struct {
 	RunID      string            `json:"run_id"`
 	RunName    string            `json:"run_name,omitempty"`
 	Conclusion events.Conclusion `json:"conclusion,omitempty"`
-	EndedAt    time.Time         `json:"ended_at,omitzero"`
+	// Status is the conclusion, or that a part of the run fell short.
+	Status  events.Status `json:"status,omitempty"`
+	EndedAt time.Time     `json:"ended_at,omitzero"`
 	// Facts is how many facts are removed, archived ones too.
 	Facts    int  `json:"facts"`
 	Archived bool `json:"archived,omitempty"`
@@ -126,14 +129,18 @@ func (d *Deleter) target(id string, f facts, opts Options) (t Target, why string
 	case run.Accepted == nil && run.Completed == nil:
 		return t, ErrUnknown.Error()
 	case run.Completed == nil:
-		return t, fmt.Sprintf("it has not ended (%s); \"tunebus cancel %s\" ends it first", run.Status(), id)
+		status := run.Status()
+		if opts.Unattended {
+			status = runsummary.Stopped(status)
+		}
+		return t, fmt.Sprintf("it has not ended (%s); \"tunebus cancel %s\" ends it first", status, id)
 	case archived && !opts.Archived:
 		return t, "it is archived; --archived deletes its archive, too"
 	}
 	if other := archive.ForeignStore(run, d.store.ID()); other != "" {
 		return t, fmt.Sprintf("its artifacts lie in store %s, this is store %s; --artifacts names another one", other, d.store.ID())
 	}
-	t.Conclusion, t.EndedAt = run.Completed.Conclusion, run.Completed.EndedAt
+	t.Conclusion, t.Status, t.EndedAt = run.Completed.Conclusion, runsummary.StatusOf(run), run.Completed.EndedAt
 	t.deletion = events.PipelineDeleted{RunID: id}
 	if run.Tracked != nil {
 		t.deletion.Links = run.Tracked.Links

@@ -41,7 +41,7 @@ func CacheFolder(dir string) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("cache of the Hub: %w; name a folder", err)
+		return "", fmt.Errorf("cache of the Hub: %w; name a folder by data.hub_cache of the settings", err)
 	}
 	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
 }

@@ -40,6 +40,10 @@ func Write(w io.Writer, run events.Run, trackedAt string, roots []string) error 
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "# Run %s (%s), asked for at %s.\n", comment(a.RunName), a.RunID, a.RequestedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
 	body.WriteString("# \"tunebus run\" with this file starts it again. Every key stands here with its value; one without a value in a comment.\n")
+	if before := phasesBefore(*a); before != "" {
+		fmt.Fprintf(&body, "# It took what run %s had made before its own first phase: with this file %s is done anew.\n# \"tunebus rerun %s --from %s\" repeats it as it was.\n",
+			a.Lineage.RerunOf, before, a.RunID, a.Plan[0].Phase)
+	}
 	if len(f.remarks) > 0 {
 		body.WriteString("#\n")
 	}
@@ -53,6 +57,22 @@ func Write(w io.Writer, run events.Run, trackedAt string, roots []string) error 
 	}
 	_, err = body.WriteTo(w)
 	return err
+}
+
+// phasesBefore are the phases that a run took from the run that it repeats, and that its
+// specification has.
+func phasesBefore(a events.PipelineAccepted) string {
+	if a.Lineage.RerunOf == "" || len(a.Plan) == 0 {
+		return ""
+	}
+	var before []string
+	for _, step := range spec.Plan(a.Specification) {
+		if step.Phase == a.Plan[0].Phase {
+			break
+		}
+		before = append(before, string(step.Phase))
+	}
+	return strings.Join(before, " and ")
 }
 
 // file is the content of a file while it is made.

@@ -68,6 +68,10 @@ type AmbiguousError struct {
 // shownRuns is how many of the runs the text of an [AmbiguousError] lists.
 const shownRuns = 10
 
+// oneLine keeps a name within its line of the list. Other characters that steer a terminal are
+// escaped where errors are written.
+var oneLine = strings.NewReplacer("\n", `\n`, "\t", `\t`, "\r", `\r`)
+
 func (e *AmbiguousError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q may mean any of %d runs; give the id of one:", e.Text, len(e.Runs))
@@ -78,7 +82,7 @@ func (e *AmbiguousError) Error() string {
 		}
 		fmt.Fprintf(&b, "\n  %s", r.ID)
 		if !r.At.IsZero() {
-			fmt.Fprintf(&b, "  %s  %s", r.At.Local().Format(time.DateTime), r.Name)
+			fmt.Fprintf(&b, "  %s  %s", r.At.Local().Format(time.DateTime), oneLine.Replace(r.Name))
 		}
 	}
 	return b.String()

@@ -75,7 +75,7 @@ func PhaseStatus(run events.Run, p events.Phase) string {
 	case run.Completed == nil || state != nil && state.Completed != nil:
 		return string(state.Status())
 	case state == nil:
-		return "not started"
+		return string(StatusNotStarted)
 	default:
 		return "not ended"
 	}

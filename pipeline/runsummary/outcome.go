@@ -49,6 +49,9 @@ const StatusPartial = events.Status(Partial)
 // data folder nobody works.
 const StatusStopped events.Status = "stopped"
 
+// StatusNotStarted is the status of a phase without facts in a run that has ended.
+const StatusNotStarted events.Status = "not started"
+
 // Stopped is a status on a data folder on which nobody works.
 func Stopped(status events.Status) events.Status {
 	if status == events.StatusRunning {

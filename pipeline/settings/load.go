@@ -73,7 +73,7 @@ func Load(files, environ []string) (Settings, error) {
 // none of them.
 func OnlySpecification(files []string) (without []string) {
 	for _, file := range files {
-		body, err := os.ReadFile(file)
+		body, err := structconf.ReadFile(file)
 		if err != nil {
 			continue
 		}
@@ -93,7 +93,7 @@ func readFiles(files []string) (structconf.Tree, structconf.Faults, error) {
 	tree := structconf.Tree{Sections: map[string]any{}, Positions: map[string]structconf.Position{}}
 	var faults structconf.Faults
 	for _, file := range files {
-		body, err := os.ReadFile(file)
+		body, err := structconf.ReadFile(file)
 		if err != nil {
 			return tree, nil, fmt.Errorf("read settings: %w", err)
 		}

@@ -112,12 +112,18 @@ func permanent(err error, s events.FineTuner) error {
 	return err
 }
 
+// warmedFromZero are the schedules whose learning rate is 0 at the first step of a warm-up.
+var warmedFromZero = []string{"linear", "cosine", "cosine_with_restarts", "polynomial", "constant_with_warmup", "inverse_sqrt", "cosine_with_min_lr"}
+
 // endNotes say what rows were packed into, where a training ended otherwise than at its
 // last step, and of which step its model is.
 func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
 	if s.Packing {
 		notes = append(notes, fmt.Sprintf("fine_tuner.packing: %s rows were trained on in %s sequences of %s tokens at most; no row saw another one, and device_train_batch_size counts sequences",
 			events.Count(r.Rows), events.Count(r.Sequences), events.Count(s.MaxSequenceLength)))
+	}
+	if r.Planned == 1 && (s.WarmupSteps > 0 || s.WarmupRatio > 0) && slices.Contains(warmedFromZero, s.LRSchedulerType) {
+		notes = append(notes, "the only step of the training is the first of its warm-up, at a learning rate of 0: nothing was learned; fine_tuner.warmup_steps = 0 has it learn, or more steps do")
 	}
 	if r.Steps < r.Planned {
 		notes = append(notes, fmt.Sprintf("fine_tuner.early_stopping_patience = %d: the training ended at step %s of %s, since eval_loss was lowest at step %s",

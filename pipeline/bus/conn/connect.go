@@ -70,7 +70,7 @@ func Connect(ctx context.Context, opts Options) (*Conn, error) {
 		}
 		err = withoutAddress(err)
 		if opts.Wait < 0 || !temporary(err) {
-			return nil, &UnreachableError{Server: opts.server(), Err: err}
+			return nil, &UnreachableError{Server: opts.server(), Err: err, NoContext: errors.Is(err, errNoContext)}
 		}
 		if time.Since(lastReport) > 5*time.Second {
 			log.Warn("waiting for NATS", "server", opts.server(), "error", err)
@@ -154,6 +154,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 		return nats.Connect("", append(o, nats.InProcessServer(opts.InProcess))...)
 	case opts.Context != "":
 		nc, _, err := natscontext.Connect(opts.Context, o...)
+		if err != nil && strings.HasPrefix(err.Error(), "unknown context") {
+			err = fmt.Errorf("%w %q", errNoContext, opts.Context)
+		}
 		return nc, err
 	case opts.URL != "":
 		return nats.Connect(opts.URL, o...)
@@ -161,6 +164,9 @@ func dial(opts Options, log *slog.Logger) (*nats.Conn, error) {
 		return nats.Connect(nats.DefaultURL, o...)
 	}
 }
+
+// errNoContext means that there is no context of a name.
+var errNoContext = errors.New("unknown context")
 
 // temporary tells a server that is not there yet from an option that never
 // works. A proxy in front of such a server accepts the connection and closes
@@ -189,6 +195,8 @@ type UnreachableError struct {
 	// URL, which may hold a token.
 	Server string
 	Err    error
+	// NoContext is set if the context that was named does not exist.
+	NoContext bool
 }
 
 func (e *UnreachableError) Error() string {

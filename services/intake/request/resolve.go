@@ -198,6 +198,19 @@ func (r Rules) checkLocal(key string, ref events.Reference) error {
 	return r.Local.Check(ref, r.DataRoots)
 }
 
+// nothingLeft is the fault of a plan without a phase: it names the key that ends the run before
+// one that is enabled.
+func nothingLeft(p events.Pipeline) (key, value, message string) {
+	const nothing = "no phase is left to do: "
+	switch {
+	case p.StopAfterFinetuning && (p.EnableInference || p.EnableEvaluation):
+		return "pipeline.stop_after_finetuning", "true", nothing + "it ends the run behind fine-tuning; with false, the phases behind that are done"
+	case p.StopAfterInference && p.EnableEvaluation:
+		return "pipeline.stop_after_inference", "true", nothing + "it ends the run behind inference; with false, evaluation is done"
+	}
+	return "pipeline", "", nothing + "enable one, or start from one that is enabled"
+}
+
 // checkInputs returns the faults of a plan whose steps lack an input.
 func (r Rules) checkInputs(run Resolved, full []events.Step) []events.Fault {
 	var faults []events.Fault
@@ -206,7 +219,7 @@ func (r Rules) checkInputs(run Resolved, full []events.Step) []events.Fault {
 	}
 	plan, in := run.Plan, run.Inputs
 	if len(plan) == 0 {
-		add("pipeline", "", "no phase is left to do: enable one, or start from one that is enabled")
+		add(nothingLeft(run.Specification.Pipeline))
 	}
 	does := func(p events.Phase) bool { return stepIndex(plan, p) >= 0 }
 	if does(events.Evaluation) && !does(events.Inference) && in.Predictions == nil {

@@ -43,5 +43,5 @@ func belongsToOther(ctx context.Context, target mlflow.Target, id string, params
 // namesakeGap says that a run is not in MLflow because another one has its id there.
 func namesakeGap(id string) string {
 	return fmt.Sprintf("MLflow has a run of another data folder with the id %s, and they are not mixed: this run is not in MLflow; "+
-		"\"tunebus replay tracking --run %s --to\" and another MLflow writes it there", id, id)
+		"\"tunebus replay tracking --run %s --to file:./mlruns-2\" writes it to another MLflow", id, id)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 )
@@ -62,6 +63,10 @@ func parent(run events.Run, version string) MLflowRun {
 		r.addParam("pipeline_success", strconv.FormatBool(c.Conclusion == events.Success))
 		r.addParam("pipeline_results_summary", summary(*c))
 		r.addDuration("pipeline_total", c.StartedAt, c.EndedAt)
+		if why := runsummary.Shortfall(run); why != "" { // MLflow's own status has no word for it
+			r.addTag("tunebus.status", string(runsummary.StatusPartial))
+			r.addTag("tunebus.shortfall", why)
+		}
 		r.finish(c.Conclusion, c.EndedAt)
 	}
 	r.sort()

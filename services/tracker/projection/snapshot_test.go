@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func TestSnapshotOfUnreadableFacts(t *testing.T) {
 	if len(s.Unreadable) != 1 || !s.UnknownVersionAt.Equal(facts[1].Time) || s.NewestSequence != 2 || s.Run.Completed != nil {
 		t.Errorf("snapshot %+v", s)
 	}
-	facts[1].Unreadable = &events.MalformedError{}
+	facts[1].Unreadable = &events.MalformedError{Err: errors.New("no JSON")}
 	if s := FromFacts(facts); len(s.Unreadable) != 1 || !s.UnknownVersionAt.IsZero() {
 		t.Errorf("snapshot with a malformed fact %+v", s)
 	}

@@ -189,7 +189,7 @@ func TestPipelineSummaryJSON(t *testing.T) {
 	if tune.Status != "success" || tune.Attempts != 2 || tune.Worker != "two" || tune.DurationSeconds != 90 || tune.Artifacts[0].Reference.Key != "k" || tune.AttemptResults[0].LastStep != 20 || tune.AttemptResults[1].Outcome != "success" {
 		t.Errorf("fine-tuning %+v", tune)
 	}
-	if s.Phases[1].Status != events.StatusWaiting || s.Phases[1].StartedAt != nil {
+	if s.Phases[1].Status != "not started" || s.Phases[1].StartedAt != nil {
 		t.Errorf("inference %+v", s.Phases[1])
 	}
 }

@@ -48,7 +48,7 @@ func TestSignals(t *testing.T) {
 			{"logs long --follow --server $at", "started by", ""},
 			{"runs --watch --server $at", "Ctrl-C ends this", ""},
 			{"run configs/quickstart.toml --set fine_tuner.epochs=500 --data 'other " + ended[sig] + "'", bar, "this goes on with it"},
-			{"run configs/quickstart.toml --data 'other " + ended[sig] + "'", "^go on with them first", "nothing was done"},
+			{"run configs/quickstart.toml --data 'other " + ended[sig] + "'", "^go on with it first", "nothing was done"},
 			{"rerun done --set fine_tuner.epochs=500 --data 'my data' --resume=skip", bar, "this goes on with it"},
 			{"delete done --data 'my data'", "for good", "nothing was done"},
 			{"chat done --data 'my data'", "^>$", ""},

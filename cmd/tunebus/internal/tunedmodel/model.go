@@ -41,6 +41,16 @@ func Revision(id string) (name, revision string) {
 	return name, revision
 }
 
+// UntunedError says that the fine-tuning of a run has not ended.
+type UntunedError struct {
+	Run    string
+	Status events.Status
+}
+
+func (e *UntunedError) Error() string {
+	return fmt.Sprintf("run %s has no tuned model yet: fine-tuning is %s", e.Run, e.Status)
+}
+
 // Of finds the model that a run tuned, or that it took from the run that it
 // repeats. It is an error if there is none.
 func Of(run events.Run) (Model, error) {
@@ -59,7 +69,7 @@ func Of(run events.Run) (Model, error) {
 	case !s.Pipeline.EnableFinetuning || !planned(run, events.Finetune):
 		return m, fmt.Errorf("run %s tuned no model: it had no fine-tuning", run.ID)
 	case p == nil || p.Completed == nil:
-		return m, fmt.Errorf("run %s has no tuned model yet: fine-tuning is %s", run.ID, p.Status())
+		return m, &UntunedError{Run: run.ID, Status: p.Status()}
 	case p.Completed.Conclusion != events.Success:
 		return m, fmt.Errorf("run %s tuned no model: fine-tuning ended with %s", run.ID, p.Completed.Conclusion)
 	}

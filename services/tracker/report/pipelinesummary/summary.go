@@ -81,7 +81,7 @@ func Of(run events.Run) Summary {
 		s.RunName, s.RequestedAt, s.Labels = a.RunName, timeOrNil(a.RequestedAt), a.Labels
 		s.Plan, s.Inputs, s.Lineage = a.Plan, a.Inputs, a.Lineage
 		for _, step := range a.Plan {
-			s.Phases = append(s.Phases, phaseOf(step, run.Phases[step.Phase]))
+			s.Phases = append(s.Phases, phaseOf(run, step))
 		}
 	}
 	if run.Rejected != nil {
@@ -107,8 +107,9 @@ func Of(run events.Run) Summary {
 	return s
 }
 
-func phaseOf(step events.Step, p *events.PhaseState) Phase {
-	s := Phase{Phase: step.Phase, Queue: step.Queue, Status: p.Status()}
+func phaseOf(run events.Run, step events.Step) Phase {
+	p := run.Phases[step.Phase]
+	s := Phase{Phase: step.Phase, Queue: step.Queue, Status: events.Status(runsummary.PhaseStatus(run, step.Phase))}
 	if p == nil {
 		return s
 	}

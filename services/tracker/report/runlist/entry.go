@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 )
 
@@ -57,7 +58,7 @@ func EntryOf(run events.Run) Entry {
 		}
 	}
 	for _, p := range s.Phases {
-		if p.Status == events.StatusWaiting {
+		if p.Status == events.StatusWaiting || p.Status == runsummary.StatusNotStarted {
 			break
 		}
 		e.Phase = p.Phase

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -120,12 +121,12 @@ func (s *sheet) phases(run events.Run, a *events.PipelineAccepted) {
 	for _, step := range a.Plan {
 		p := run.Phases[step.Phase]
 		if p == nil {
-			s.line(0, string(step.Phase), string(p.Status()))
+			s.line(0, string(step.Phase), runsummary.PhaseStatus(run, step.Phase))
 			continue
 		}
-		line := []any{string(step.Phase), string(p.Status()), runsummary.Tries(p)}
+		line := []any{string(step.Phase), runsummary.PhaseStatus(run, step.Phase), runsummary.Tries(p)}
 		if done := p.Completed; done != nil {
-			line = append(line, int64(done.EndedAt.Sub(done.StartedAt).Round(time.Second).Seconds()), done.TokensIn, done.TokensOut)
+			line = append(line, math.Round(10*done.EndedAt.Sub(done.StartedAt).Seconds())/10, done.TokensIn, done.TokensOut)
 			if done.Error != nil {
 				notes = append(notes, [2]string{string(step.Phase), done.Error.Message})
 			}

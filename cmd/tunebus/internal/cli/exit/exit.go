@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"github.com/tunebus/tunebus/embedded"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -143,7 +144,8 @@ func CodeOf(err error) Code {
 	}
 	_, faults := errors.AsType[structconf.Faults](err)
 	_, deleted := errors.AsType[*runwatch.DeletedError](err)
-	if faults || deleted || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
+	unreachable, isUnreachable := errors.AsType[*conn.UnreachableError](err)
+	if faults || deleted || isUnreachable && unreachable.NoContext || errors.Is(err, embedded.ErrInUse) || errors.Is(err, embedded.ErrPort) {
 		return CodeInput
 	}
 	return CodeError

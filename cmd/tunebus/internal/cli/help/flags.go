@@ -114,7 +114,7 @@ func refuseEmpty(c *cobra.Command) error {
 			values = list.GetSlice()
 		}
 		// A time of nothing, as "--older-than 0s", has no text, and parsed well.
-		if slices.Contains(values, "") && f.Value.Type() != "age" {
+		if slices.Contains(values, "") && f.Value.Type() != "age" && f.Value.Type() != "duration" {
 			faults = append(faults, exit.Input(fmt.Errorf("--%s is empty; give it a value, or leave the flag out", f.Name)))
 		}
 	})

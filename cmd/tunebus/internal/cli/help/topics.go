@@ -51,6 +51,7 @@ func statuses() [][2]string {
 		{"7", "runs were deleted, and something of them is left, as said"},
 		{"129", "its terminal was closed (SIGHUP)"},
 		{"130", "interrupted by Ctrl-C"},
+		{"131", "ended by Ctrl-\\ (SIGQUIT), with what each goroutine did"},
 		{"143", "ended by a signal that asks for it (SIGTERM)"},
 	}
 }
@@ -67,7 +68,7 @@ func exitStatus() string {
 const aboutStatuses = `The exit status is part of the interface of the program:
 
 %s
-The verb up ends with 0 on the last three, since they are how it is stopped.
+The verb up ends with 0 on 129, 130 and 143, since they are how it is stopped.
 
 Results go to stdout and everything else to stderr. With --json results are JSON,
 and a command without a result writes a line with its faults and its status:

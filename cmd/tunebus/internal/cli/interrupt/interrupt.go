@@ -13,8 +13,10 @@ package interrupt
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 )
@@ -74,6 +76,22 @@ func Context(parent context.Context) (ctx context.Context, forced <-chan struct{
 		stop(nil)
 	}
 }
+
+// DumpOnQuit has Ctrl-\ (SIGQUIT) end the process at once, with what each goroutine does, for
+// whoever looks for the reason why it hangs.
+func DumpOnQuit(to io.Writer) {
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT)
+	go func() {
+		<-quit
+		const inWords = 2
+		_ = pprof.Lookup("goroutine").WriteTo(to, inWords) // the process ends anyway
+		os.Exit(CodeQuit)
+	}()
+}
+
+// CodeQuit is what shells report of a program that SIGQUIT ended.
+const CodeQuit = 131
 
 // deliver gives a signal to who wants it.
 func (s *signals) deliver(sig os.Signal) {

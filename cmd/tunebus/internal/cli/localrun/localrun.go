@@ -116,7 +116,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		gate.close()
 		conceal()
 		err = exit.Join(err, local.Stop())
-		if len(left) > 0 {
+		switch {
+		case len(left) > 0 && exit.CodeOf(err) == exit.CodeInterrupted && strings.Contains(exit.Message(err), start.goOn(s)): // which goes on with all
+			s.Console.Say("left unfinished on the data folder %s, too: %s", cfg.Data.Folder, strings.Join(left, ", "))
+		case len(left) > 0:
 			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
@@ -124,12 +127,16 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return err
 	}
-	others := unfinished{session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, moved: before.Moved(cfg), tracking: f.trackingLimit}
+	others := unfinished{
+		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, moved: before.Moved(cfg),
+		tracking: f.trackingLimit, next: notAskedFor(s, request),
+	}
 	left, err = others.settle(ctx)
 	if err != nil {
 		return err
 	}
 	gate.decide(nil) // there was no unfinished run
+	others.next = ""
 	var sequence uint64
 	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
 		sequence, err = request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
@@ -151,7 +158,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
-			err = interrupted(s, start, append([]string{request.ID}, others.openNow(ctx, append(left, request.ID))...)...)
+			if ended := others.endNow(ctx, request.ID); ended != "" {
+				return interrupted(ended)
+			}
+			err = interrupted(whatGoesOn(s, start, append([]string{request.ID}, others.openNow(ctx, append(left, request.ID))...)...))
 		} else if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
 			err = exit.Timeout(fmt.Errorf("%w\nrun %s is stored, and this goes on with it:\n  %s",
 				err, request.ID, start.goOn(s)))
@@ -221,8 +231,19 @@ func announce(s *session.Session, cfg settings.Settings, up localup.Up) (conceal
 
 // interrupted is the error of a command that Ctrl-C ended, while it worked on a run
 // of a data folder. The run is stored: an up on the folder goes on with it.
-func interrupted(s *session.Session, start Start, runs ...string) error {
-	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; " + whatGoesOn(s, start, runs...))}
+func interrupted(said string) error {
+	return &exit.Error{Code: exit.CodeInterrupted, Err: errors.New("interrupted; " + said)}
+}
+
+// notAskedFor says that a run was not asked for yet, and what asks for it. An id that nobody
+// chose is not repeated.
+func notAskedFor(s *session.Session, request runrequest.Request) string {
+	what, words := "the run of this command", request.Again
+	if request.IDChosen {
+		what = "run " + request.ID
+		words = append(words[:len(words):len(words)], "--run-id", request.ID)
+	}
+	return what + " was not asked for yet; this asks for it:\n  " + s.CommandLine(words...)
 }
 
 // whatGoesOn says what goes on with runs that have not ended, and what ends them.

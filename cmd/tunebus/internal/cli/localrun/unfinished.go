@@ -89,6 +89,18 @@ type unfinished struct {
 	moved string
 	// tracking is the longest wait for MLflow behind the end of a run.
 	tracking time.Duration
+	// next says what becomes of the run that this process has not asked for yet; empty behind
+	// that.
+	next string
+}
+
+// lastWords are those of a command that is ended while it goes on with other runs.
+func (u unfinished) lastWords(runs []string) string {
+	text := whatGoesOn(u.session, u.start, runs...)
+	if u.next != "" {
+		text += "\n" + u.next
+	}
+	return text
 }
 
 // settle deals with all unfinished runs and returns those that it leaves alone.
@@ -107,7 +119,7 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	if mode == "" {
 		mode = resumeFirst
 		if len(able) > 0 {
-			if mode, err = console.Choose(os.Stdin, "go on with them first, cancel them, or leave them as they are", resumeModes()); err != nil {
+			if mode, err = console.Choose(os.Stdin, whatBecomes(len(able)+len(left)), resumeModes()); err != nil {
 				return nil, err
 			}
 		}
@@ -212,6 +224,19 @@ func (u unfinished) openNow(ctx context.Context, left []string) []string {
 	return slices.DeleteFunc(open, func(id string) bool { return slices.Contains(left, id) })
 }
 
+// endNow says how a run has ended, when ctx may be at its end already; empty if it goes on, or if
+// NATS does not answer.
+func (u unfinished) endNow(ctx context.Context, id string) string {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	run, err := history.New(u.bus).Run(ctx, id)
+	if err != nil || run.Completed == nil {
+		return ""
+	}
+	return fmt.Sprintf("run %s had ended: %s; this shows it:\n  %s", id, runsummary.Of(run).Status, u.session.CommandLine("show", id, "--data", u.cfg.Data.Folder))
+}
+
 // foreignQueue returns the queue of a step of a run that no worker of this process
 // takes jobs from; empty if there is none.
 func (u unfinished) foreignQueue(run events.Run) string {
@@ -304,13 +329,13 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 			waiting = "; " + strings.Join(others, ", ") + " then"
 		}
 		u.session.Console.Say("going on with %s%s", id, waiting)
-		interrupt.LastWords(ctx, whatGoesOn(u.session, u.start, left...))
+		interrupt.LastWords(ctx, u.lastWords(left))
 		back := view.Another(u.session.Console)
 		run, err := follow.Show(ctx, u.session.Console, u.bus, follow.Run{ID: id, Tracking: u.tracking})
 		back()
 		if err != nil {
 			if ctx.Err() != nil {
-				return interrupted(u.session, u.start, left...)
+				return interrupted(u.lastWords(left))
 			}
 			return err
 		}
@@ -362,6 +387,14 @@ func checkResume(mode string) error {
 		return exit.Input(fmt.Errorf("--resume=%s: want one of %s", mode, strings.Join(resumeModes(), ", ")))
 	}
 	return nil
+}
+
+// whatBecomes asks what becomes of so many runs.
+func whatBecomes(n int) string {
+	if n == 1 {
+		return "go on with it first, cancel it, or leave it as it is"
+	}
+	return "go on with them first, cancel them, or leave them as they are"
 }
 
 // were counts runs, with the verb for their number.

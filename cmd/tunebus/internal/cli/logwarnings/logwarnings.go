@@ -7,8 +7,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
@@ -18,7 +21,32 @@ import (
 // for a log. What the facts of a run tell is left out: the command shows them.
 type warnings struct {
 	console *view.Console
+	said    *said
 	attrs   []slog.Attr
+}
+
+// said knows when each warning was shown last.
+type said struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// again is how long a warning is not shown once more.
+const again = time.Minute
+
+// temporary is the part of the name of a file that is another one at each try.
+var temporary = regexp.MustCompile(`\.tmp-\w+`)
+
+// isNew reports whether a text was not shown a moment ago.
+func (s *said) isNew(text string, at time.Time) bool {
+	text = temporary.ReplaceAllString(text, "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before, ok := s.last[text]; ok && at.Sub(before) < again {
+		return false
+	}
+	s.last[text] = at
+	return true
 }
 
 // Enabled implements [slog.Handler].
@@ -26,14 +54,16 @@ func (*warnings) Enabled(_ context.Context, level slog.Level) bool { return leve
 
 // WithAttrs implements [slog.Handler].
 func (w *warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &warnings{w.console, append(slices.Clip(w.attrs), attrs...)}
+	return &warnings{w.console, w.said, append(slices.Clip(w.attrs), attrs...)}
 }
 
 // WithGroup implements [slog.Handler]. The log has no groups.
 func (w *warnings) WithGroup(string) slog.Handler { return w }
 
 // New returns the handler of a log whose warnings a console shows.
-func New(console *view.Console) slog.Handler { return &warnings{console: console} }
+func New(console *view.Console) slog.Handler {
+	return &warnings{console: console, said: &said{last: map[string]time.Time{}}}
+}
 
 // facts are the messages that tell what a fact of the run tells, too.
 var facts = []string{
@@ -76,6 +106,8 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if len(details) > 0 {
 		text += fmt.Sprintf(" (%s)", strings.Join(details, ", "))
 	}
-	w.console.Say("warning: %s", view.Sentence(text))
+	if w.said.isNew(text, r.Time) {
+		w.console.Say("warning: %s", view.Sentence(text))
+	}
 	return nil
 }

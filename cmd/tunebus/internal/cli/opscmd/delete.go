@@ -100,6 +100,7 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 	if err != nil {
 		return err
 	}
+	d.flags.options.Unattended = d.server.Folder() != ""
 	targets, err := d.deleter.Plan(ctx, ids, d.flags.options)
 	if refused, ok := errors.AsType[*deletion.RefusedError](err); ok {
 		return d.refusal(ctx, refused)
@@ -118,6 +119,9 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 			return d.session.Console.Print(deletedruns.DryRun(report))
 		}
 		d.session.Console.Say("%s", deletedruns.Text(report))
+		if deletedruns.NothingLeft(report) { // there is nothing to ask about
+			return d.result(ctx, report, ids)
+		}
 		what := fmt.Sprintf("delete %s of %s for good", deletedruns.Names(targets), d.server.Name())
 		if err := d.session.Console.Confirm(in, what, "--yes", false); err != nil {
 			return err
@@ -132,6 +136,11 @@ func (d deletionCommand) run(ctx context.Context, in io.Reader, args []string) e
 	if err != nil {
 		return fmt.Errorf("%w; what is removed stays removed, and the same command goes on", d.explain(err))
 	}
+	return d.result(ctx, report, ids)
+}
+
+// result has the reports of the runs removed, and prints what was deleted and what is left.
+func (d deletionCommand) result(ctx context.Context, report deletion.Report, ids []string) error {
 	left, err := d.untrack(ctx, ids)
 	if err != nil {
 		return err

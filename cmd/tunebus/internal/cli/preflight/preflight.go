@@ -11,8 +11,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +46,9 @@ type Missing struct {
 // be empty, names what the run goes on without; the error names everything if
 // the run needs some of it.
 func Check(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r runrequest.Request) (warning string, err error) {
+	if err := dataBesideInputs(cfg.Data.Folder, r); err != nil {
+		return "", err
+	}
 	missing := find(ctx, cfg, judge, r)
 	if len(missing) == 0 {
 		return "", nil
@@ -60,6 +65,36 @@ func Check(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r
 		return "", err
 	}
 	return "this cannot be had here; the run goes on without it:" + text.String(), nil
+}
+
+// dataBesideInputs refuses a data folder in a folder that the run reads: it would change there,
+// and the run is to read what it was given.
+func dataBesideInputs(data string, r runrequest.Request) error {
+	folder := resolved(data)
+	for _, key := range slices.Sorted(maps.Keys(r.Files)) {
+		input := resolved(r.Files[key])
+		if folder == input || strings.HasPrefix(folder, input+string(filepath.Separator)) {
+			return exit.Input(fmt.Errorf("the data folder %s lies in %s, which %s names and the run reads; --data names another folder", data, r.Files[key], key))
+		}
+	}
+	return nil
+}
+
+// resolved is a path without the links of the part of it that is there.
+func resolved(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	for rest := ""; ; {
+		if real, err := filepath.EvalSymlinks(abs); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if parent := filepath.Dir(abs); parent == abs {
+			return filepath.Join(abs, rest)
+		}
+		rest, abs = filepath.Join(filepath.Base(abs), rest), filepath.Dir(abs)
+	}
 }
 
 // find returns what is missing, sorted by its key.

@@ -55,6 +55,10 @@ func Find(ctx context.Context, s *session.Session, server *session.Deployment, i
 		return fail(err)
 	}
 	m, err := tunedmodel.Of(run)
+	if untuned, ok := errors.AsType[*tunedmodel.UntunedError](err); ok && server.Folder() != "" {
+		return fail(exit.Input(fmt.Errorf("run %s has no tuned model yet, and nobody works on it; this goes on with it:\n  %s",
+			untuned.Run, s.CommandLine("up", "--data", server.Folder()))))
+	}
 	if err != nil {
 		return fail(exit.Input(err))
 	}

@@ -18,7 +18,9 @@ import (
 
 // Request is a run that a person asks for.
 type Request struct {
-	ID            string
+	ID string
+	// IDChosen is set if a person chose the id.
+	IDChosen      bool
 	Labels        map[string]string
 	Specification events.Specification
 	// RerunOf is the run to repeat, starting at From; if From is empty, intake
@@ -99,7 +101,7 @@ func (r *Request) Repeats(run string) error {
 // that the keys of paths name.
 func (f *Flags) complete(r *Request, paths []spec.Path, src source) structconf.Faults {
 	var faults structconf.Faults
-	if r.ID = f.runID; r.ID == "" {
+	if r.ID, r.IDChosen = f.runID, f.runID != ""; r.ID == "" {
 		r.ID = ulid.Make().String()
 	} else if events.ReservedRunID(r.ID) {
 		faults = append(faults, structconf.Fault{Key: "--run-id", Value: r.ID, Message: events.ReservedRunIDs})

@@ -3,7 +3,6 @@ package runrequest
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -163,7 +162,7 @@ func (f *Flags) override(c *cobra.Command, src *source, follows ...string) struc
 func merge(tree *structconf.Tree, files []string) (structconf.Faults, error) {
 	var faults structconf.Faults
 	for _, file := range files {
-		body, err := os.ReadFile(file)
+		body, err := structconf.ReadFile(file)
 		if err != nil {
 			return nil, exit.Input(fmt.Errorf("read specification: %w", err))
 		}

@@ -49,6 +49,9 @@ func (s *Deployment) noLast(ctx context.Context, none error) error {
 	if len(archived) == 0 && len(deleted) == 0 {
 		return none
 	}
+	if len(archived) == 0 {
+		return fmt.Errorf("%w: the runs that there were are deleted", errNoLast)
+	}
 	return fmt.Errorf("%w that is still in the stream: of those there were, %d are archived and %d deleted; \"tunebus runs --archived\" lists the archived ones",
 		errNoLast, len(archived), len(deleted))
 }

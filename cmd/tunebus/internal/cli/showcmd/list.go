@@ -227,6 +227,7 @@ func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.R
 		p, ok := progress[line.RunID]
 		if l.server.Folder() != "" { // nobody works on it now
 			row.Until, row.Stopped = line.UpdatedAt, line.Status == events.StatusRunning
+			row.WaitsForWorker = "" // whoever works on the folder takes the jobs of all queues
 			if p.At.After(row.Until) {
 				row.Until = p.At
 			}

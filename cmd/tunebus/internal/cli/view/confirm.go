@@ -50,7 +50,7 @@ func (p *person) confirm(what string) error {
 // first is the default. Without a terminal it is chosen without asking.
 func (c *Console) Choose(in io.Reader, question string, words []string) (string, error) {
 	f, ok := in.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || !c.screen.IsScreen() {
+	if !ok || !term.IsTerminal(int(f.Fd())) || !terminal.IsSeen(c.screen) {
 		return words[0], nil
 	}
 	p := newPerson(c, f)

@@ -110,7 +110,7 @@ func plan(w io.Writer, r deletion.Report) {
 // table lists the runs. It fits into 80 columns with ids that intake made.
 func table(w io.Writer, r deletion.Report) {
 	view.Table(w, r.Runs, "RUN\tNAME\tSTATUS\tENDED", func(t deletion.Target) string {
-		status, ended := string(t.Conclusion), ""
+		status, ended := string(t.Status), ""
 		if !t.EndedAt.IsZero() {
 			ended = t.EndedAt.Local().Format(time.DateTime)
 		}
@@ -124,23 +124,33 @@ func table(w io.Writer, r deletion.Report) {
 	})
 }
 
-// sums says how much is removed. is is the verb for what is left of
-// runs that were deleted before.
-func sums(w io.Writer, r deletion.Report, verb, is string) {
-	facts, before := 0, 0
+// count counts the facts that are removed, and the runs that were deleted before.
+func count(r deletion.Report) (facts, before int) {
 	for _, t := range r.Runs {
 		facts += t.Facts
 		if t.Begun {
 			before++
 		}
 	}
-	nothing := facts+r.Removed.Count+r.Archives.Count+r.Checkpoints+r.DeadLetters == 0
+	return facts, before
+}
+
+// NothingLeft reports whether all runs were deleted before, and nothing of them is left.
+func NothingLeft(r deletion.Report) bool {
+	facts, before := count(r)
+	return before == len(r.Runs) && facts+r.Removed.Count+r.Archives.Count+r.Checkpoints+r.DeadLetters == 0
+}
+
+// sums says how much is removed. is is the verb for what is left of
+// runs that were deleted before.
+func sums(w io.Writer, r deletion.Report, verb, is string) {
+	facts, before := count(r)
 	of := "them"
 	if before == 1 {
 		of = "it"
 	}
 	switch {
-	case nothing && before == len(r.Runs):
+	case NothingLeft(r):
 		fmt.Fprintf(w, "deleted before; nothing of %s %s left to remove\n", of, is)
 	default:
 		fmt.Fprintf(w, "%s with %s, %s%s %s\n", view.Count(len(r.Runs), "run"), view.Count(facts, "fact"), size(r.Removed, "artifact"), more(r), verb)

@@ -233,9 +233,9 @@ func clock(t time.Time) string {
 // writeState writes how far an open run is, and what it waits for.
 func (d Detail) writeState(w io.Writer) {
 	if p := d.Progress; p != nil {
-		what := "step"
+		what := map[events.Phase]string{events.Finetune: "step", events.Inference: "answer", events.Evaluation: "row"}[p.Phase]
 		if d.Stopped {
-			what = "stopped at step"
+			what = "stopped at " + what
 		}
 		if p.Stage != "" {
 			what = "reading its data, row"

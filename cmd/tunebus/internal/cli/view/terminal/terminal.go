@@ -98,6 +98,13 @@ type Screen interface {
 // IsScreen reports whether a person sees on a terminal what is written.
 func (w *Writer) IsScreen() bool { return w.screen != nil }
 
+// IsSeen reports whether a person reads on a terminal what is written, be it a dumb one, where
+// no bar can be shown.
+func IsSeen(w *Writer) bool {
+	f, ok := w.to.(*os.File)
+	return w.IsScreen() || ok && term.IsTerminal(int(f.Fd()))
+}
+
 // SameFile reports whether two writers write to one file or pipe, so that whoever reads
 // it reads both.
 func SameFile(a, b *Writer) bool {
