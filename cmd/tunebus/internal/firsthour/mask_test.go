@@ -28,6 +28,8 @@ var masks = []struct {
 	{regexp.MustCompile(`(?m)^(finetune|inference|evaluation) \d+  .*\n`), ""},
 	{regexp.MustCompile(`\nATTEMPT  OUTCOME .*\n`), ""},
 	{regexp.MustCompile(`cancelled  N  \d+`), "cancelled  N  COUNT"},
+	// A cancellation that takes no time that could be shown has none.
+	{regexp.MustCompile(`( was cancelled) within (N|\d+) m?s`), "$1"},
 }
 
 // mask masks what differs from one hour to the next. dir is the working folder.
