@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
@@ -56,7 +57,7 @@ func Read(data string) (Places, error) {
 	}
 	path := filepath.Join(data, fileName)
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // whoever makes the folder says what is wrong
 		return none, nil
 	}
 	if err != nil {
