@@ -82,7 +82,10 @@ func (e *AmbiguousError) Error() string {
 		}
 		fmt.Fprintf(&b, "\n  %s", r.ID)
 		if !r.At.IsZero() {
-			fmt.Fprintf(&b, "  %s  %s", r.At.Local().Format(time.DateTime), oneLine.Replace(r.Name))
+			b.WriteString("  " + r.At.Local().Format(time.DateTime))
+		}
+		if r.Name != "" {
+			b.WriteString("  " + oneLine.Replace(r.Name))
 		}
 	}
 	return b.String()

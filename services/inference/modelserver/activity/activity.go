@@ -27,8 +27,9 @@ type Sample struct{ Base, Tuned, Again Trace }
 // Verdict is what the traces of two models show.
 type Verdict int
 
+// The verdicts.
 const (
-	Active    Verdict = iota
+	Active    Verdict = iota // the models differ
 	Inactive          // every log probability is equal to the last digit
 	NotProved         // texts are equal, or the differences are those of the server itself
 )

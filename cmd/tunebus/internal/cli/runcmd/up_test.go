@@ -129,7 +129,7 @@ func TestUpNews(t *testing.T) {
 	for _, line := range []string{
 		"nightly (one): accepted, 3 phases", "nightly (one): finetune started", "nightly (one): finetune done in ", ", loss ",
 		"nightly (one): inference done in ", "nightly (one): evaluation done in ", ", rouge_score 0.", "nightly (one): success in ",
-		"request 2 (one) is rejected: run_id: a run with this id exists already",
+		`request 2 (one) is rejected: run_id "one": a run with this id exists already`,
 	} {
 		clitest.Eventually(t, "the line "+line, func() bool { return strings.Contains(screen(), line) })
 		if n := strings.Count(screen(), line); n != 1 {
