@@ -30,8 +30,8 @@ type Verdict int
 // The verdicts.
 const (
 	Active    Verdict = iota // the models differ
-	Inactive          // every log probability is equal to the last digit
-	NotProved         // texts are equal, or the differences are those of the server itself
+	Inactive                 // every log probability is equal to the last digit
+	NotProved                // texts are equal, or the differences are those of the server itself
 )
 
 // Compare says whether the traces of two models differ, and how that was seen.
