@@ -44,7 +44,7 @@ func askedByModel() bool {
 	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
 	for {
 		frame, more := frames.Next()
-		if strings.Contains(frame.Function, "tunebus/llm.") {
+		if strings.Contains(frame.Function, "tunebus/llm.") || strings.Contains(frame.Function, "tunebus/llm/generation.") {
 			return true
 		}
 		if !more {

@@ -121,7 +121,7 @@ func TestStoppedOnFolder(t *testing.T) {
 		t.Errorf("show --json does not say that the run has stopped: %+v", stopped)
 	}
 	status, out, screen = clitest.Run(t, "show", "killed", "--data", f.Dir)
-	if status != 0 || !strings.Contains(out, "(killed): stopped") || !strings.Contains(out, "stopped at step 21 of 40 (52 %)") || strings.Contains(out, "left") || strings.Contains(out, "running") {
+	if status != 0 || !strings.Contains(out, "(killed): stopped") || !strings.Contains(out, "stopped at answer 21 of 40 (52 %)") || strings.Contains(out, "left") || strings.Contains(out, "running") {
 		t.Errorf("show: status %d\n%s%s", status, out, screen)
 	}
 }
