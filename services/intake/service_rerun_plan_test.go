@@ -184,7 +184,7 @@ func TestRerunFaults(t *testing.T) {
 		{"a run that has not ended", events.PipelineRequested{RerunOf: "going"}, "rerun_of", "has not ended"},
 		{"a phase without a result yet", events.PipelineRequested{RerunOf: "going", From: events.Evaluation}, "inputs.predictions", "has not ended its inference yet"},
 		{"a missing result", events.PipelineRequested{RerunOf: "untuned", From: events.Inference}, "inputs.model", "start from finetune"},
-		{"a phase that is not enabled", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline", "no phase is left"},
+		{"a phase that is not enabled", events.PipelineRequested{RerunOf: "stopped", From: events.Evaluation}, "pipeline.stop_after_finetuning", "no phase is left"},
 		{"a fault of the request", events.PipelineRequested{RerunOf: "good", Specification: json.RawMessage(`{"fine_tuner": {"epochs": 0, "rnk": 1}}`)}, "fine_tuner.epochs fine_tuner.rnk", "too small"},
 	} {
 		faults := f.faults(t, f.request(t, withChanges(c.req)))

@@ -41,7 +41,7 @@ func TestEngineResume(t *testing.T) {
 	for id := range map[string]bool{"interrupted": true, "whole": true} {
 		runs[id] = s.ended(t, id)
 		if c := runs[id].Completed; c.Conclusion != events.Success {
-			t.Fatalf("%s ended %s: %+v", id, c.Conclusion, c.Phases)
+			t.Fatalf("%s ended %s: %+v %+v", id, c.Conclusion, c.Phases, c.Phases[len(c.Phases)-1].Error)
 		}
 	}
 	for _, p := range []events.Phase{events.Finetune, events.Inference} {

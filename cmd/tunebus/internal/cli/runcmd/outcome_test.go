@@ -205,7 +205,7 @@ func checkReports(t *testing.T, services clitest.Services, c outcome, got clites
 	}
 	for _, p := range whole.Phases {
 		status := map[string]string{
-			"": "waiting", clitest.MLflowFinished: "success", clitest.MLflowFailed: "failure", clitest.MLflowKilled: "cancelled",
+			"": "not started", clitest.MLflowFinished: "success", clitest.MLflowFailed: "failure", clitest.MLflowKilled: "cancelled",
 		}[c.phases[string(p.Phase)]]
 		if string(p.Status) != status || (p.Error != nil) != (status == "failure") || p.Error != nil && !strings.Contains(p.Error.Message, c.fault) {
 			t.Errorf("%s: %s is %s, %+v; want %s", report.PipelineSummaryName, p.Phase, p.Status, p.Error, status)
