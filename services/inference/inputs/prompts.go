@@ -58,7 +58,7 @@ func (q Questions) Prompts(ctx context.Context, job *engine.Job, tok *token.Toke
 		for r, err := range q.Data.Rows(ctx) {
 			var p Prompt
 			if err != nil {
-				err = BadDataset(err)
+				err = readFault(ctx, err)
 			} else if q.HasImages() {
 				p.Row = r
 			} else {

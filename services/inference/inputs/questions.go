@@ -37,7 +37,7 @@ func OpenQuestions(ctx context.Context, job *engine.Job) (q Questions, err error
 		return q, err
 	}
 	if q.Data, err = dataset.Open(ctx, src, Want(s)); err != nil {
-		return q, BadDataset(err)
+		return q, readFault(ctx, err)
 	}
 	info := q.Data.Info()
 	q.Set, q.Notes, q.Warnings = info.Event(TestingKey), info.Notes, info.Warnings
@@ -90,4 +90,13 @@ func Answered(r row.Row, index int64, text string) prediction.Prediction {
 	}
 	p.Answer, p.Reasoning = prediction.SplitReasoning(text)
 	return p
+}
+
+// readFault is the error of a test set that could not be read to its end. An attempt that
+// is interrupted while it reads says nothing of the data.
+func readFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return BadDataset(err)
 }

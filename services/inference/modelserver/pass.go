@@ -122,10 +122,10 @@ func (w *work) rows(ctx context.Context, err *error) func(yield func(int64, row.
 		index := int64(0)
 		for r, rowErr := range w.questions.Data.Rows(ctx) {
 			switch {
-			case rowErr != nil:
-				*err = inputs.BadDataset(rowErr)
 			case ctx.Err() != nil:
 				*err = context.Cause(ctx)
+			case rowErr != nil:
+				*err = inputs.BadDataset(rowErr)
 			}
 			if *err != nil || !yield(index, r) {
 				return
