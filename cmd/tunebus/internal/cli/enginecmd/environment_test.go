@@ -206,13 +206,13 @@ func TestInterruptedInstall(t *testing.T) {
 			if _, err := os.Stat(mark); err == nil {
 				cancel()
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // only a look tells whether another process made the file
 		}
 	}()
 	var screen bytes.Buffer
 	status := cli.Main(ctx, []string{"engine", "install", "trl", "--data", data, "--python", python, "--unlocked"}, io.Discard, &screen)
 	if strings.Contains(screen.String(), "make room") {
-		t.Skip("the disk has no room for an environment")
+		t.Skip("the disk has no room for an environment") // the interruption needs an installation that begins; CI has the room
 	}
 	want := "tunebus: interrupted; there is no environment in " + filepath.Join(data, "engines", "trl") + ", and this makes it anew:\n" +
 		"  tunebus engine install trl --data " + data + " --python " + python + " --unlocked\n"
