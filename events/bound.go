@@ -89,6 +89,10 @@ func boundArtifacts(all []Artifact) []Artifact {
 func (e PhaseCompleted) bounded() PhaseCompleted {
 	e = e.finite()
 	e.Error = e.Error.bounded()
+	if extra := len(e.Artifacts) - MaxArtifacts; extra > 0 {
+		e.Notes = append([]string{fmt.Sprintf("%d of %d artifacts are not kept, the first of them is %q; a phase may have %d",
+			extra, len(e.Artifacts), Cut(e.Artifacts[MaxArtifacts].Name, MaxNameBytes), MaxArtifacts)}, e.Notes...)
+	}
 	e.Artifacts = boundArtifacts(e.Artifacts)
 	e.Datasets = boundList(e.Datasets, MaxDatasets, func(d Dataset) Dataset {
 		d.Key = Cut(d.Key, MaxNameBytes)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,16 @@ func TestBoundSaysWhatIsLeftOut(t *testing.T) {
 	small := events.PhaseCompleted{RunID: "r", Notes: done.Notes[:events.MaxNotes], Statistics: map[string]float64{"s": 1}}
 	if got := events.Bound(small); !reflect.DeepEqual(got, small) {
 		t.Errorf("an event within the bounds was changed: %+v", got)
+	}
+
+	many := events.PhaseCompleted{RunID: "r", Artifacts: make([]events.Artifact, events.MaxArtifacts+3)}
+	many.Artifacts[events.MaxArtifacts].Name = "late"
+	bounded := events.Bound(many).(events.PhaseCompleted)
+	if want := []string{`3 of 27 artifacts are not kept, the first of them is "late"; a phase may have 24`}; !slices.Equal(bounded.Notes, want) {
+		t.Errorf("the notes are %q, want %q", bounded.Notes, want)
+	}
+	if again := events.Bound(bounded); !reflect.DeepEqual(again, bounded) {
+		t.Errorf("bounded again it is %+v", again)
 	}
 
 	tracked := events.Bound(events.TrackingCompleted{RunID: "r", Gaps: done.Notes}).(events.TrackingCompleted)

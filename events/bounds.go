@@ -39,7 +39,7 @@ const (
 	// MaxFaults is the largest number of faults in a rejection.
 	MaxFaults = 100
 	// MaxArtifacts is the largest number of artifacts of a phase.
-	MaxArtifacts = 16
+	MaxArtifacts = 24
 	// MaxDatasets is the largest number of data sets of a phase.
 	MaxDatasets = 4
 

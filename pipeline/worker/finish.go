@@ -105,7 +105,7 @@ func (f *finisher) publishCompleted(graceCtx context.Context, a *attempt, res en
 	}
 	// A successful first attempt without a checkpoint leaves nothing to clean up.
 	if a.number > 1 || a.checkpoints.Stored() || how != events.Success {
-		f.cleaner.Phase(graceCtx, fact)
+		f.cleaner.Phase(graceCtx, events.Bound(fact).(events.PhaseCompleted)) // as it is stored
 	}
 	return nil
 }
@@ -136,6 +136,10 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 
 // completed is the fact that the attempt ended the phase.
 func (a *attempt) completed(res engine.Result, how events.Conclusion, why error) events.PhaseCompleted {
+	logs, left := a.earlierLogs()
+	if left > 0 {
+		res.Notes = append(res.Notes, fmt.Sprintf("the logs of the last %d attempts that failed are kept; %d of earlier ones are not", len(logs), left))
+	}
 	return events.PhaseCompleted{
 		RunID:            a.req.RunID,
 		Phase:            a.req.Phase,
@@ -143,7 +147,7 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 		Conclusion:       how,
 		StartedAt:        a.startedAt,
 		EndedAt:          time.Now().UTC(),
-		Artifacts:        slices.Concat(res.Artifacts, a.earlierLogs(), res.Logs),
+		Artifacts:        slices.Concat(res.Artifacts, logs, res.Logs),
 		Datasets:         res.Datasets,
 		Statistics:       res.Statistics,
 		Scores:           res.Scores,
@@ -158,19 +162,25 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 	}
 }
 
-// earlierLogs are the artifacts of attempts that failed. The fact that completes the
-// phase names them, so that they are kept with it.
-func (a *attempt) earlierLogs() (logs []events.Artifact) {
+// maxEarlierLogs bounds the logs of earlier attempts, so that those of a job that was
+// tried again a hundred times leave room for the phase's other artifacts.
+const maxEarlierLogs = 5
+
+// earlierLogs are the artifacts of the last attempts that failed, and how many of
+// earlier ones are left out. The fact that completes the phase names them, so that they
+// are kept with it.
+func (a *attempt) earlierLogs() (logs []events.Artifact, left int) {
 	state := a.state()
 	if state == nil {
-		return nil
+		return nil, 0
 	}
 	for _, earlier := range state.Attempts {
 		if earlier.Ended != nil {
 			logs = append(logs, earlier.Ended.Artifacts...)
 		}
 	}
-	return logs
+	left = max(len(logs)-maxEarlierLogs, 0)
+	return logs[left:], left
 }
 
 // ended is the fact that the attempt ended without completing the phase.

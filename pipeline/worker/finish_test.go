@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -197,5 +198,54 @@ func TestFinisherCleansUp(t *testing.T) {
 		if cleaned := registry.deleted == 1 && len(store.keys) == 1 && store.keys[0] == model.Reference.Key; cleaned != c.cleaned {
 			t.Errorf("%s: registry deleted %d times, artifacts %v", name, registry.deleted, store.keys)
 		}
+	}
+}
+
+// TestFinisherKeepsTheLastLogs: of a job that failed many times, the logs of the last
+// attempts stay with the phase, the others go, and a note says so.
+func TestFinisherKeepsTheLastLogs(t *testing.T) {
+	t.Parallel()
+	streams := &fakeStreams{}
+	f, registry, store := newTestFinisher(streams)
+	var before []events.Fact
+	log := func(attempt int) events.Artifact {
+		return events.Artifact{Name: fmt.Sprintf("trainer-%d.log", attempt), Reference: events.Reference{Key: fmt.Sprintf("runs/r/finetune/%d/trainer.log", attempt)}}
+	}
+	for i := 1; i <= 30; i++ {
+		ended := endedBy(i, events.EndError)
+		ended.Artifacts = []events.Artifact{log(i)}
+		before = append(before, started(i), ended)
+		store.keys = append(store.keys, log(i).Reference.Key)
+	}
+	res := engine.Result{}
+	for i := range 19 { // a trainer's most, with the model, its log and the metrics
+		a := events.Artifact{Name: fmt.Sprint("a", i), Reference: events.Reference{Key: fmt.Sprintf("runs/r/finetune/31/a%d", i)}}
+		res.Artifacts, store.keys = append(res.Artifacts, a), append(store.keys, a.Reference.Key)
+	}
+	if err := f.conclude(t.Context(), newTestAttempt(registry, before...), &fakeExecution{res: res}, retry.Classification{Class: retry.ClassSucceeded}); err != nil {
+		t.Fatal(err)
+	}
+	done := events.Bound(streams.published[len(streams.published)-1]).(events.PhaseCompleted)
+	var want []string
+	for _, a := range res.Artifacts {
+		want = append(want, a.Reference.Key)
+	}
+	for i := 26; i <= 30; i++ {
+		want = append(want, log(i).Reference.Key)
+	}
+	var named []string
+	for _, a := range done.Artifacts {
+		named = append(named, a.Reference.Key)
+	}
+	if !slices.Equal(named, want) {
+		t.Errorf("the fact names %q, want %q", named, want)
+	}
+	slices.Sort(want)
+	slices.Sort(store.keys)
+	if !slices.Equal(store.keys, want) {
+		t.Errorf("the store keeps %q, want %q", store.keys, want)
+	}
+	if note := "the logs of the last 5 attempts that failed are kept; 25 of earlier ones are not"; !slices.Contains(done.Notes, note) {
+		t.Errorf("the notes are %q, and lack %q", done.Notes, note)
 	}
 }

@@ -27,7 +27,7 @@ const (
 	// logTime is how long a store may take for it.
 	logTime = 30 * time.Second
 	// maxArtifacts bounds the further artifacts of a trainer.
-	maxArtifacts = 20
+	maxArtifacts = 16
 )
 
 // conclude stores the result of a trainer that has ended, or returns why there is none.
