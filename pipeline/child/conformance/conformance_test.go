@@ -56,7 +56,7 @@ func check(t *testing.T, cfg conformance.Config, expected map[string]string) {
 // TestExampleConforms: the trainer of the manual keeps to the protocol.
 func TestExampleConforms(t *testing.T) {
 	t.Parallel()
-	check(t, conformance.Config{Command: manual(t, "trainer.py"), More: []string{"CHAIN_STEP_SECONDS=0.01"}}, nil)
+	check(t, conformance.Config{Command: manual(t, "trainer.py"), More: []string{"CHAIN_STEP_SECONDS=0.03"}}, nil)
 }
 
 // TestWrappersConform: so do the wrappers of the manual, with stand-ins for what they
@@ -97,7 +97,7 @@ func TestFolders(t *testing.T) {
 			if mode == "leaves" { // it would leave them here, too
 				command = append([]string{"/bin/sh", "-c", `[ "$(basename "$PWD")" = elsewhere ] || cd "$0"; exec "$@"`, t.TempDir()}, command...)
 			}
-			check(t, conformance.Config{Command: command, More: []string{"CHAIN_STEP_SECONDS=0.01", "MODE=" + mode}}, expected)
+			check(t, conformance.Config{Command: command, More: []string{"CHAIN_STEP_SECONDS=0.03", "MODE=" + mode}}, expected)
 		})
 	}
 }
@@ -105,8 +105,14 @@ func TestFolders(t *testing.T) {
 // TestUntried: what a check could not try is no fault of the trainer.
 func TestUntried(t *testing.T) {
 	t.Parallel()
-	cfg := conformance.Config{Command: manual(t, "trainer.py"), Keys: spec.Defaults().FineTuner, Environ: os.Environ(), Scratch: t.TempDir()}
-	cfg.Keys.Epochs, cfg.Keys.SaveSteps, cfg.Keys.DeviceTrainBatchSize, cfg.Keys.GradAccumulation = 1, 1, 32, 1
+	path, err := filepath.Abs(filepath.Join("testdata", "at_once.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer := manual(t, "trainer.py")
+	command := []string{trainer[0], "-B", path, trainer[len(trainer)-1]}
+	cfg := conformance.Config{Command: command, Keys: spec.Defaults().FineTuner, Environ: os.Environ(), Scratch: t.TempDir()}
+	cfg.Keys.Epochs, cfg.Keys.SaveSteps, cfg.Keys.DeviceTrainBatchSize, cfg.Keys.GradAccumulation = 1, 0, 32, 1 // it waits for no answer
 	untried := 0
 	conformance.Check(t.Context(), cfg, func(f conformance.Finding) {
 		if f.Untried {

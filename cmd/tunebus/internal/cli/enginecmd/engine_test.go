@@ -33,7 +33,7 @@ func example(t *testing.T) string {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	trainer := example(t)
-	status, out, screen := clitest.Run(t, "engine", "check", "--json", "--env", "CHAIN_STEP_SECONDS=0.01", "--", "python3", trainer)
+	status, out, screen := clitest.Run(t, "engine", "check", "--json", "--env", "CHAIN_STEP_SECONDS=0.03", "--", "python3", trainer)
 	var found []conformance.Finding
 	if err := json.Unmarshal([]byte(out), &found); err != nil || status != 0 || len(found) != 12 {
 		t.Errorf("status %d, %v\n%s\n%s", status, err, out, screen)
