@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
-	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/inference"
 	"github.com/tunebus/tunebus/services/inference/modelserver"
@@ -49,16 +47,10 @@ func checkModelServer(ctx context.Context, s settings.Settings) view.Finding {
 
 func checkGenerator(ctx context.Context, i settings.Inference) view.Finding {
 	found := view.Finding{Name: "generator", State: view.StateOK}
-	if _, err := exec.LookPath(i.Command[0]); err != nil {
-		found.State, found.Says, found.Do = view.StateBroken, fmt.Sprintf("services.inference.command: %v", err), "name the program that answers, or install it"
-		return found
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, trainerPatience, fmt.Errorf("it says nothing of itself within %s", trainerPatience))
-	defer cancel()
-	d, err := child.Describe(ctx, i.Command, child.Environment(os.Environ(), i.Environment, nil))
+	generator := program{"services.inference.command", i.Command, i.Environment, "answers", "run the command with --describe by hand"}
+	d, ok := generator.describe(ctx, &found)
 	switch {
-	case err != nil:
-		found.State, found.Says, found.Do = view.StateBroken, err.Error(), "run the command with --describe by hand"
+	case !ok:
 	case !d.Answers():
 		found.State, found.Says = view.StateBroken, fmt.Sprintf("services.inference.command: %s %s trains, and does not answer: its description names no kind \"inference\"", d.Name, d.Version)
 		found.Do = "name a program that does, see docs/trainers.md"
