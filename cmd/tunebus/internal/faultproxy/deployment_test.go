@@ -269,20 +269,8 @@ func (d *deployment) atRest(ctx context.Context) error {
 		count[events.TypePipelineAccepted] != count[events.TypeTrackingCompleted] {
 		return fmt.Errorf("%d requests, %v", n, count)
 	}
-	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
-		s, err := d.js.Stream(ctx, stream)
-		if err != nil {
-			return err
-		}
-		consumers := s.ListConsumers(ctx)
-		for i := range consumers.Info() {
-			if i.NumPending > 0 || i.NumAckPending > 0 {
-				return fmt.Errorf("%s of %s has %d messages waiting and %d unsettled", i.Name, stream, i.NumPending, i.NumAckPending)
-			}
-		}
-		if err := consumers.Err(); err != nil {
-			return err
-		}
+	if err := d.settled(ctx); err != nil {
+		return err
 	}
 	for _, name := range []string{"tunebus_leases", "tunebus_checkpoints"} {
 		kv, err := d.js.KeyValue(ctx, name)
@@ -297,6 +285,26 @@ func (d *deployment) atRest(ctx context.Context) error {
 			if key != indexLease {
 				return fmt.Errorf("%s is in %s", key, name)
 			}
+		}
+	}
+	return nil
+}
+
+// settled is nil if no consumer has a message that waits for it, or is not settled.
+func (d *deployment) settled(ctx context.Context) error {
+	for _, stream := range []string{events.StreamRequests, events.StreamFacts, events.StreamMetrics, events.StreamLogs, events.StreamDead} {
+		s, err := d.js.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		consumers := s.ListConsumers(ctx)
+		for i := range consumers.Info() {
+			if i.NumPending > 0 || i.NumAckPending > 0 {
+				return fmt.Errorf("%s of %s has %d messages waiting and %d unsettled", i.Name, stream, i.NumPending, i.NumAckPending)
+			}
+		}
+		if err := consumers.Err(); err != nil {
+			return err
 		}
 	}
 	return nil
