@@ -23,3 +23,18 @@ func TestStoredInFourBits(t *testing.T) {
 		}
 	}
 }
+
+// TestTextPart: the text part of a model that sees is trained, and a note says what is
+// not in the result.
+func TestTextPart(t *testing.T) {
+	t.Parallel()
+	for full, notes := range map[bool]int{true: 1, false: 0} {
+		b := baseModel{Base: inputs.Base{Weights: filepath.Join("..", "..", "llm", "testdata", "families", "gemma3_seeing")}, sees: true}
+		if _, err := b.open(events.FineTuner{FullFinetuning: full, Rank: 2, LoRAAlpha: 4, TargetModules: []string{"q_proj"}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.notes) != notes || notes == 1 && !strings.Contains(b.notes[0], "without the vision part") {
+			t.Errorf("full_finetuning %t: %q", full, b.notes)
+		}
+	}
+}
