@@ -219,10 +219,10 @@ func TestSeeingConfig(t *testing.T) {
 func TestBesideVision(t *testing.T) {
 	t.Parallel()
 	for body, fits := range map[string]map[string]bool{
-		`{}`: {"model.language_model.layers.0.self_attn.q_proj": false, "model.vision_tower.encoder.layers.0.self_attn.q_proj": true},
-		`{"exclude_modules": ["mlp.down_proj"]}`:     {"layers.0.mlp.down_proj": true, "mlp.down_proj": true, "layers.0.mlpxdown_proj": false, "model.vision_tower.x": true},
-		`{"exclude_modules": ".*k_proj|.*v_proj"}`:   {"layers.0.k_proj": true, "layers.0.v_proj": true, "layers.0.q_proj": false, "vision_tower.x": true},
-		`{"exclude_modules": ".*vision_tower.*"}`: {"layers.0.k_proj": false, "vision_tower.x": true},
+		`{}`:                                     {"model.language_model.layers.0.self_attn.q_proj": false, "model.vision_tower.encoder.layers.0.self_attn.q_proj": true},
+		`{"exclude_modules": ["mlp.down_proj"]}`: {"layers.0.mlp.down_proj": true, "mlp.down_proj": true, "layers.0.mlpxdown_proj": false, "model.vision_tower.x": true},
+		`{"exclude_modules": ".*k_proj|.*v_proj"}`: {"layers.0.k_proj": true, "layers.0.v_proj": true, "layers.0.q_proj": false, "vision_tower.x": true},
+		`{"exclude_modules": ".*vision_tower.*"}`:  {"layers.0.k_proj": false, "vision_tower.x": true},
 	} {
 		var c peft.Config
 		if err := json.Unmarshal([]byte(body), &c); err != nil {

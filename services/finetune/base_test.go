@@ -38,3 +38,20 @@ func TestTextPart(t *testing.T) {
 		}
 	}
 }
+
+// TestOptimizerKeys: the keys of an optimizer reach it, and nothing is another number
+// where they are not there.
+func TestOptimizerKeys(t *testing.T) {
+	t.Parallel()
+	c := trainConfig(events.FineTuner{Optimizer: "adamw_torch", AdamBeta1: 0.5, AdamBeta2: 0.6, AdamEpsilon: 1e-3, OptimArgs: "momentum=0.9"})
+	if c.Beta1 != 0.5 || c.Beta2 != 0.6 || c.Epsilon != 1e-3 || c.Momentum != 0 {
+		t.Errorf("AdamW: %+v", c)
+	}
+	c = trainConfig(events.FineTuner{Optimizer: "sgd", OptimArgs: "momentum=0.9, dampening=0.2, nesterov=True"})
+	if c.Momentum != 0.9 || c.Dampening != 0.2 || !c.Nesterov {
+		t.Errorf("SGD: %+v", c)
+	}
+	if c = trainConfig(events.FineTuner{Optimizer: "sgd"}); c.Momentum != 0 || c.Dampening != 0 || c.Nesterov || c.Beta1 != 0 {
+		t.Errorf("without them: %+v", c)
+	}
+}
