@@ -31,12 +31,12 @@ func checkTraining(c *checker, f events.FineTuner) {
 	c.between("fine_tuner.eval_steps", f.EvalSteps, 0, maxSteps)
 	c.between("fine_tuner.early_stopping_patience", f.EarlyStoppingPatience, 0, maxSteps)
 	c.between("fine_tuner.devices", f.Devices, 1, maxProcesses)
-	c.below("fine_tuner.warmup_ratio", f.WarmupRatio, 1)
+	c.belowOne("fine_tuner.warmup_ratio", f.WarmupRatio)
 	c.positive("fine_tuner.dpo_beta", f.DPOBeta)
-	c.below("fine_tuner.adam_beta1", f.AdamBeta1, 1)
-	c.below("fine_tuner.adam_beta2", f.AdamBeta2, 1)
+	c.belowOne("fine_tuner.adam_beta1", f.AdamBeta1)
+	c.belowOne("fine_tuner.adam_beta2", f.AdamBeta2)
 	c.upTo("fine_tuner.adam_epsilon", f.AdamEpsilon, 1)
-	checkOptimizerArguments(c, f)
+	c.faults = append(c.faults, optimizerargs.Faults(f.Optimizer, f.OptimArgs)...)
 	checkPattern(c, "fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
 		if v != math.Trunc(v) || v < 1 || v > maxRank {
 			return fmt.Sprintf("whole numbers from 1 to %d", maxRank)
@@ -59,25 +59,6 @@ func checkTraining(c *checker, f events.FineTuner) {
 			break
 		}
 	}
-}
-
-// checkOptimizerArguments checks optim_args. An optimizer that reads none of it makes the
-// key void, which a note says.
-func checkOptimizerArguments(c *checker, f events.FineTuner) {
-	const key = "fine_tuner.optim_args"
-	args, err := optimizerargs.Parse(f.OptimArgs)
-	reads := optimizerargs.Reads(f.Optimizer)
-	if err == nil && len(reads) > 0 {
-		err = optimizerargs.Check(f.Optimizer, args)
-	}
-	if err == nil {
-		return
-	}
-	allowed := "arguments such as momentum=0.9, separated by commas"
-	if len(reads) > 0 {
-		allowed = "arguments among " + strings.Join(reads, ", ") + ", each with a value, separated by commas"
-	}
-	c.require(false, key, strconv.Quote(f.OptimArgs), err.Error(), allowed)
 }
 
 // checkValidations checks that a training whose course depends on validations has data for

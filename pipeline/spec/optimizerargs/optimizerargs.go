@@ -1,6 +1,6 @@
-// Package optimizerargs knows what the optimizers of transformers read: which arguments
-// of optim_args, and whether those of Adam. It is the source for the check of a
-// specification, and for the built-in engine.
+// Package optimizerargs knows the optimizers of transformers and what they read: which
+// arguments of optim_args, and whether those of Adam. It is the source for the check of
+// a specification, and for the built-in engine.
 //
 //	args, err := optimizerargs.Parse("momentum=0.9, nesterov=true")
 package optimizerargs
@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // The arguments of "sgd".
@@ -147,6 +149,36 @@ func sorted(args Args) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Faults returns what is wrong with fine_tuner.optim_args. Arguments of an optimizer that
+// reads none are no fault: they have no effect, which a note says.
+func Faults(optimizer, text string) structconf.Faults {
+	args, err := Parse(text)
+	reads, allowed := Reads(optimizer), "arguments such as momentum=0.9, separated by commas"
+	if len(reads) > 0 {
+		allowed = "arguments among " + strings.Join(reads, ", ") + ", each with a value, separated by commas"
+		if err == nil {
+			err = Check(optimizer, args)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return structconf.Faults{{Key: "fine_tuner.optim_args", Value: strconv.Quote(text), Allowed: allowed, Message: err.Error()}}
+}
+
+// Optimizers are the names of optimizers: those of OptimizerNames in Transformers
+// 5.24, "adamw_hf" of Transformers 4, and "adamw".
+func Optimizers() []string {
+	return []string{
+		"adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision",
+		"adamw", "adamw_hf", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "stable_adamw", "grokadamw",
+		"adafactor", "adagrad", "sgd", "ademamix", "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit",
+		"lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "rmsprop", "rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit",
+		"galore_adamw", "galore_adamw_8bit", "galore_adafactor", "galore_adamw_layerwise", "galore_adamw_8bit_layerwise", "galore_adafactor_layerwise",
+		"apollo_adamw", "apollo_adamw_layerwise", "lomo", "adalomo", "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd",
+	}
 }
 
 // ReadsBetas and ReadsEpsilon report whether an optimizer reads adam_beta1 and
