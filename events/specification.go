@@ -78,6 +78,10 @@ type FineTuner struct {
 	LRSchedulerType           string    `json:"lr_scheduler_type" default:"linear" allowed:"linear|cosine|constant|constant_with_warmup|cosine_with_restarts|polynomial|inverse_sqrt|reduce_lr_on_plateau|cosine_with_min_lr|cosine_warmup_with_min_lr|warmup_stable_decay|greedy" doc:"how the learning rate falls"`
 	LRSchedulerKwargs         Arguments `json:"lr_scheduler_kwargs,omitempty" doc:"further arguments of lr_scheduler_type, such as min_lr_rate = 0.1"`
 	Optimizer                 string    `json:"optimizer" default:"adamw_torch" doc:"optimizer, by its Hugging Face name"`
+	OptimArgs                 string    `json:"optim_args,omitempty" default:"" doc:"further arguments of optimizer, as Hugging Face has them, such as \"momentum=0.9, nesterov=true\" of sgd"`
+	AdamBeta1                 float64   `json:"adam_beta1,omitempty" default:"0" doc:"AdamW: decay of the mean of gradients, below 1; 0: 0.9"`
+	AdamBeta2                 float64   `json:"adam_beta2,omitempty" default:"0" doc:"AdamW: decay of the mean of their squares, below 1; 0: 0.999"`
+	AdamEpsilon               float64   `json:"adam_epsilon,omitempty" default:"0" doc:"AdamW: added to the root of that mean; 0: 1e-8"`
 	Seed                      int       `json:"seed" default:"42" doc:"seed of everything random"`
 	LogSteps                  int       `json:"log_steps" default:"1" doc:"steps between two points of the metrics"`
 	LogFirstStep              bool      `json:"log_first_step" default:"true" doc:"the first step is logged in any case"`
@@ -128,6 +132,7 @@ type Inferencer struct {
 	TopK                     int       `json:"top_k" default:"0" doc:"choose among so many tokens; 0: all"`
 	TopP                     float64   `json:"top_p" default:"1" doc:"choose among the tokens that hold this probability"`
 	MinP                     float64   `json:"min_p" default:"0.1" doc:"leave out tokens below this share of the likeliest one's probability"`
+	RepetitionPenalty        float64   `json:"repetition_penalty,omitempty" default:"0" doc:"makes tokens of the prompt and of the answer less likely, above 1; 0 and 1: leaves them alone"`
 	Seed                     int       `json:"seed" default:"42" doc:"seed of the choice"`
 	Stop                     []string  `json:"stop,omitempty" default:"" doc:"texts at which an answer ends; they are no part of it"`
 	BatchSize                int       `json:"batch_size" default:"16" doc:"rows answered at once"`

@@ -34,6 +34,9 @@ func (m *Model) SaveAdapter(dir, base string) error {
 		return fmt.Errorf("save adapter: %w", err)
 	}
 	c := m.lora.described
+	if m.cfg.sees {
+		c = besideVision(c)
+	}
 	c.Type, c.TaskType, c.Base, c.InferenceMode, c.Dropout = "LORA", "CAUSAL_LM", base, true, m.lora.cfg.Dropout
 	if err := c.Write(filepath.Join(dir, configFile)); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
@@ -61,9 +64,19 @@ func plus(values []float32, what float32) []float32 {
 // fileName is how a file of PEFT names a weight of the adapter.
 func (a *adapter) fileName(p *param) string {
 	if module, isBias := strings.CutSuffix(p.name, biasSuffix); isBias && a.on[module] && a.described.Bias != noBias {
-		return peftPrefix + module + ".base_layer.bias"
+		return peftPrefix + a.of.wholeName(module) + ".base_layer.bias"
 	}
-	return peftPrefix + p.name
+	return peftPrefix + a.of.wholeName(p.name)
+}
+
+// fromFile is the name of a weight in a file of PEFT as [PartName] has it, with which
+// files of several versions of transformers have the same names.
+func fromFile(name string) string {
+	rest, ours := strings.CutPrefix(name, peftPrefix)
+	if !ours {
+		return name
+	}
+	return peftPrefix + PartName(rest)
 }
 
 // readAdapterConfig refuses what the engine would compute otherwise than
@@ -100,12 +113,15 @@ func (m *Model) LoadAdapter(dir string) error {
 	}
 	byName := map[string]*param{}
 	for _, p := range a.params {
-		byName[a.fileName(p)] = p
+		byName[fromFile(a.fileName(p))] = p
 	}
 	file := filepath.Join(dir, adapterFile)
 	err = readTensors(file, func(name string, shape []int) ([]float32, error) {
-		p, ok := byName[name]
-		if !ok {
+		p, ok := byName[fromFile(name)]
+		switch {
+		case m.cfg.looks(strings.TrimPrefix(name, peftPrefix)):
+			return nil, nil
+		case !ok:
 			return nil, errForeign
 		}
 		if !sameShape(shape, p.shape) {

@@ -19,6 +19,8 @@ type Adapter struct {
 	on        *peft.Modules
 	path      string
 	file      *safetensors.File
+	// names are the names in the file, by those that PartName has for them.
+	names map[string]string
 }
 
 // IsAdapter reports whether a folder holds an adapter and no whole model.
@@ -41,22 +43,38 @@ func OpenAdapter(dir string) (*Adapter, error) {
 	if a.on, err = c.Modules(nil); err != nil {
 		return nil, fmt.Errorf("load adapter: %s: %w", path, err)
 	}
-	a.file, err = openTensors(a.path)
-	return a, err
+	if a.file, err = openTensors(a.path); err != nil {
+		return nil, err
+	}
+	a.names = map[string]string{}
+	for _, t := range a.file.Tensors() {
+		a.names[fromFile(t.Name)] = t.Name
+	}
+	return a, nil
+}
+
+// find finds a weight of the adapter by its name without PEFT's prefix, as PartName has it.
+func (a *Adapter) find(name string) (safetensors.Tensor, bool) {
+	return a.file.Find(a.names[peftPrefix+name])
+}
+
+// pathOf is the path of a module in the model that the adapter was trained on.
+func (a *Adapter) pathOf(module string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(a.names[peftPrefix+module+loraA], peftPrefix), loraA)
 }
 
 // Close closes the adapter's file.
 func (a *Adapter) Close() error { return a.file.Close() }
 
 // Modules lists the modules that the adapter is on, such as
-// "model.layers.0.self_attn.q_proj". A tensor that is no part of one, and takes the place
+// "model.layers.0.self_attn.q_proj", by their names as [PartName] has them. A tensor that is no part of one, and takes the place
 // of no weight of the model, is an error.
 func (a *Adapter) Modules() ([]string, error) {
 	var out []string
 	for _, t := range a.file.Tensors() {
 		name, ours := strings.CutPrefix(t.Name, peftPrefix)
 		if module, ok := strings.CutSuffix(name, loraA); ok && ours {
-			out = append(out, module)
+			out = append(out, PartName(module))
 			continue
 		}
 		module, partner := strings.CutSuffix(name, loraB)
@@ -68,7 +86,7 @@ func (a *Adapter) Modules() ([]string, error) {
 			return nil, &CheckpointError{File: a.path, Tensor: t.Name, Err: errUnsupported}
 		case !partner:
 		default:
-			if _, ok := a.file.Find(peftPrefix + module + loraA); !ok {
+			if _, ok := a.find(PartName(module) + loraA); !ok {
 				return nil, &CheckpointError{File: a.path, Tensor: peftPrefix + module + loraA, Err: errMissing}
 			}
 		}
@@ -88,12 +106,12 @@ func (a *Adapter) replaced(name string) string {
 }
 
 // Replaces lists the weights of the model that the adapter has others for, by their
-// names there.
+// names as [PartName] has them.
 func (a *Adapter) Replaces() []string {
 	var out []string
 	for _, t := range a.file.Tensors() {
 		if name := a.replaced(strings.TrimPrefix(t.Name, peftPrefix)); name != "" {
-			out = append(out, name)
+			out = append(out, PartName(name))
 		}
 	}
 	return out
@@ -104,7 +122,7 @@ func (a *Adapter) Replaces() []string {
 func (a *Adapter) Replacement(name string, shape []int) ([]float32, error) {
 	if module, isBias := strings.CutSuffix(name, biasSuffix); isBias {
 		adapted := module + ".base_layer" + biasSuffix
-		if _, ok := a.file.Find(peftPrefix + adapted); ok {
+		if _, ok := a.find(adapted); ok {
 			name = adapted
 		}
 	}
@@ -123,7 +141,8 @@ type Adapted struct {
 
 // Adapted reads what the adapter has for a module.
 func (a *Adapter) Adapted(module string, rows, columns int) (Adapted, error) {
-	to := Adapted{Rank: a.on.Rank(module), Scale: a.on.Scale(module)}
+	path := a.pathOf(module)
+	to := Adapted{Rank: a.on.Rank(path), Scale: a.on.Scale(path)}
 	if to.Rank < 1 {
 		return to, &CheckpointError{File: a.path, Tensor: peftPrefix + module + loraA, Err: fmt.Errorf("its rank by rank_pattern is %d, which is less than 1", to.Rank)}
 	}
@@ -162,7 +181,7 @@ func (to Adapted) Add(part []float32, from int) {
 }
 
 func (a *Adapter) tensor(name string, want []int) ([]float32, error) {
-	t, ok := a.file.Find(peftPrefix + name)
+	t, ok := a.find(name)
 	var out []float32
 	var err error
 	switch {

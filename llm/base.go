@@ -68,7 +68,7 @@ func open(dir string, bits int) (*Model, error) {
 	m := l.model
 	for _, p := range m.params {
 		if p.missing() {
-			return nil, &CheckpointError{File: dir, Tensor: p.name, Err: errMissing}
+			return nil, &CheckpointError{File: dir, Tensor: cfg.wholeName(p.name), Err: errMissing}
 		}
 		if isNorm(p.name) && cfg.family().lessOne {
 			for i := range p.data {
@@ -146,11 +146,13 @@ func (l *loader) tensor(f *safetensors.File, t safetensors.Tensor) error {
 
 // place is the weight that a tensor has the values of; nil if it is left out.
 func (l *loader) place(name string) (*param, error) {
-	p, ok := l.model.byName[name]
+	p, ok := l.model.byName[PartName(name)]
 	switch {
 	case ok:
 		return p, nil
-	case name == headName:
+	case l.model.cfg.looks(name):
+		return nil, nil
+	case PartName(name) == headName:
 		l.head = &param{name: headName, shape: []int{l.model.cfg.VocabSize, l.model.cfg.HiddenSize}}
 		return l.head, nil
 	case harmless(name):

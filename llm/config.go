@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +63,9 @@ type Config struct {
 	LogitsScaling       float64  `json:"logits_scaling,omitempty"`
 	// IsCausal is false in models whose tokens look at later ones.
 	IsCausal *bool `json:"is_causal,omitempty"`
+
+	// sees says that the model is the text part of one that sees.
+	sees bool
 }
 
 // geluTanh is the tanh form of GELU.
@@ -110,8 +114,15 @@ func readConfig(dir string) (Config, error) {
 	if err := json.Unmarshal(body, &named); err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
-	c := families()[named.ModelType].defaults
-	if err := json.Unmarshal(body, &c); err != nil {
+	of, sees := seeing()[named.ModelType]
+	c := families()[cmp.Or(of, named.ModelType)].defaults
+	if sees {
+		c.ModelType = of
+		c, err = textPart(body, c)
+	} else {
+		err = json.Unmarshal(body, &c)
+	}
+	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	c, err = c.complete()

@@ -75,7 +75,10 @@ func families() map[string]family {
 		},
 		"gemma3_text": {
 			architecture: "Gemma3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: around, lessOne: true, embedByWidth: true, window: every(6),
-			defaults: Config{TieWordEmbeddings: true, HeadDim: 256, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), RopeTheta: 1e6, RopeLocalTheta: 1e4},
+			defaults: Config{
+				VocabSize: 262208, HiddenSize: 2304, IntermediateSize: 9216, Layers: 26, Heads: 8, KVHeads: 4, HeadDim: 256, MaxPositions: 131072,
+				TieWordEmbeddings: true, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), RopeTheta: 1e6, RopeLocalTheta: 1e4,
+			},
 		},
 		"phi3":    {architecture: "Phi3ForCausalLM", norms: before, fused: true, window: all, defaults: Config{RMSNormEps: 1e-5}},
 		"smollm3": {architecture: "SmolLM3ForCausalLM", biasIn: true, biasOut: true, norms: before, window: still, defaults: Config{TieWordEmbeddings: true, RopeTheta: 2e6, NoRopeInterval: 4}},
@@ -90,9 +93,10 @@ func families() map[string]family {
 // family is that of the model.
 func (c Config) family() family { return families()[c.ModelType] }
 
-// knownFamilies names them.
+// knownFamilies names them, and the models that see.
 func knownFamilies() string {
-	names := slices.Sorted(maps.Keys(families()))
+	names := slices.AppendSeq(slices.Collect(maps.Keys(families())), maps.Keys(seeing()))
+	slices.Sort(names)
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 

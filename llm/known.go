@@ -41,6 +41,10 @@ type Inspection struct {
 	Ignored []string
 	// Quantised are the weights that are stored in four bits.
 	Quantised int
+	// Vision is how many tensors belong to the vision part of the checkpoint, which is
+	// left out; Sees, whether it is one of a model that sees.
+	Vision int
+	Sees   bool
 }
 
 // maxFaults is how many tensors an error names.
@@ -85,7 +89,7 @@ func Inspect(dir string) (Inspection, error) {
 		return Inspection{}, err
 	}
 	m, seen := newModel(cfg), map[string]bool{}
-	out := Inspection{Config: cfg}
+	out := Inspection{Config: cfg, Sees: cfg.sees}
 	var faults tensorFaults
 	var errs []error
 	for _, path := range files {
@@ -96,7 +100,7 @@ func Inspect(dir string) (Inspection, error) {
 	}
 	for _, p := range m.params {
 		if !seen[p.name] {
-			faults.add(dir, p.name, errMissing)
+			faults.add(dir, cfg.wholeName(p.name), errMissing)
 		}
 	}
 	if err := faults.err(dir); err != nil {
@@ -122,7 +126,7 @@ func InspectAdapter(dir string, of Config) (err error) {
 	}
 	want := map[string][]int{}
 	for _, p := range a.params {
-		want[a.fileName(p)] = p.shape
+		want[fromFile(a.fileName(p))] = p.shape
 	}
 	file := filepath.Join(dir, adapterFile)
 	f, err := openTensors(file)
@@ -132,8 +136,11 @@ func InspectAdapter(dir string, of Config) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	var faults tensorFaults
 	for _, t := range f.Tensors() {
-		shape, ok := want[t.Name]
-		delete(want, t.Name)
+		shape, ok := want[fromFile(t.Name)]
+		delete(want, fromFile(t.Name))
+		if of.looks(strings.TrimPrefix(t.Name, peftPrefix)) {
+			continue
+		}
 		if !ok {
 			faults.add(file, t.Name, errForeign)
 		} else if !sameShape(t.Shape, shape) {
@@ -159,12 +166,16 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection, f
 		if nf4.Belongs(t.Name) {
 			continue
 		}
-		p, ok := m.byName[t.Name]
+		name := PartName(t.Name)
+		p, ok := m.byName[name]
 		want := []int{m.cfg.VocabSize, m.cfg.HiddenSize}
 		switch {
 		case ok:
 			want = p.shape
-		case t.Name == headName:
+		case m.cfg.looks(t.Name):
+			out.Vision++
+			continue
+		case name == headName:
 		case harmless(t.Name):
 			if last := t.Name[strings.LastIndexByte(t.Name, '.')+1:]; !slices.Contains(out.Ignored, last) {
 				out.Ignored = append(out.Ignored, last)
@@ -174,7 +185,7 @@ func inspectFile(path string, m *Model, seen map[string]bool, out *Inspection, f
 			faults.add(path, t.Name, errUnknown)
 			continue
 		}
-		seen[t.Name] = true
+		seen[name] = true
 		shape, values, err := source(f, t)
 		if bad, ok := values.(unreadable); ok {
 			err = bad.error
@@ -201,13 +212,15 @@ func differ(files []string) (_ bool, err error) {
 			return false, err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		for name, values := range map[string]**safetensors.Values{embedName: &embed, headName: &head} {
-			if t, ok := f.Find(name); ok {
-				if *values, err = f.Values(t); err != nil {
-					return false, &CheckpointError{File: path, Tensor: name, Err: err}
-				}
-				size = t.Size()
+		for _, t := range f.Tensors() {
+			values, ok := map[string]**safetensors.Values{embedName: &embed, headName: &head}[PartName(t.Name)]
+			if !ok {
+				continue
 			}
+			if *values, err = f.Values(t); err != nil {
+				return false, &CheckpointError{File: path, Tensor: t.Name, Err: err}
+			}
+			size = t.Size()
 		}
 	}
 	a, b := make([]float32, 1<<14), make([]float32, 1<<14)

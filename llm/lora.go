@@ -60,6 +60,7 @@ const (
 // adapter is an adapter on a model.
 type adapter struct {
 	cfg       LoRAConfig
+	of        Config // the model's
 	described peft.Config
 	modules   []adapted
 	on        map[string]bool // the same modules
@@ -91,18 +92,19 @@ func (m *Model) newAdapter(c peft.Config) (*adapter, error) {
 		return nil, err
 	}
 	a := &adapter{
-		cfg:       LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, RSLoRA: c.RSLoRA, Dropout: c.Dropout, DoRA: c.DoRA, Bias: c.Bias, ModulesToSave: c.Save},
-		described: c, on: map[string]bool{}, instead: map[string]*param{},
+		cfg: LoRAConfig{Rank: c.Rank, Alpha: c.Alpha, RSLoRA: c.RSLoRA, Dropout: c.Dropout, DoRA: c.DoRA, Bias: c.Bias, ModulesToSave: c.Save},
+		of:  m.cfg, described: c, on: map[string]bool{}, instead: map[string]*param{},
 	}
 	for _, p := range m.params {
 		module, ok := strings.CutSuffix(p.name, weightSuffix)
-		if !ok || !modules.On(module) {
+		path := m.cfg.wholeName(module) // as PEFT sees it
+		if !ok || !modules.On(path) {
 			continue
 		}
 		if !m.cfg.isProjection(module) {
 			return nil, fmt.Errorf("target_modules: an adapter on %s %w", module, errUnsupported)
 		}
-		to := adapted{name: module, rank: modules.Rank(module), scale: modules.Scale(module)}
+		to := adapted{name: module, rank: modules.Rank(path), scale: modules.Scale(path)}
 		if to.rank < 1 {
 			return nil, fmt.Errorf("rank_pattern: rank %d of %s is less than 1", to.rank, module)
 		}
@@ -127,7 +129,7 @@ func (a *adapter) replace(m *Model, modules *peft.Modules) error {
 	for _, p := range m.withHead() {
 		bias, isBias := strings.CutSuffix(p.name, biasSuffix)
 		module := strings.TrimSuffix(bias, weightSuffix)
-		saved := modules.Saves(module)
+		saved := modules.Saves(m.cfg.wholeName(module))
 		found = found || saved
 		if saved || isBias && (a.described.Bias == "all" || a.described.Bias == "lora_only" && a.on[module]) {
 			copied := &param{name: p.name, shape: p.shape}
@@ -190,7 +192,7 @@ func (m *Model) AttachLoRA(cfg LoRAConfig) error {
 func (a *adapter) checkPatterns() error {
 	var names []string
 	for _, to := range a.modules {
-		names = append(names, to.name)
+		names = append(names, a.of.wholeName(to.name))
 	}
 	for key, table := range map[string]peft.Pattern{"rank_pattern": a.described.Ranks, "alpha_pattern": a.described.Alphas} {
 		for _, e := range table {

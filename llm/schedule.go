@@ -21,5 +21,5 @@ func (c TrainConfig) CheckSchedule() error {
 }
 
 func (c TrainConfig) optimizer() optimizer.Settings {
-	return optimizer.Settings{Method: c.Optimizer, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, Momentum: c.Momentum}
+	return optimizer.Settings{Method: c.Optimizer, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, Momentum: c.Momentum, Dampening: c.Dampening, Nesterov: c.Nesterov}
 }

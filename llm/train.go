@@ -56,8 +56,10 @@ type TrainConfig struct {
 	KeepBest bool
 	// Beta1, Beta2 and Epsilon are AdamW's. Defaults 0.9, 0.999 and 1e-8.
 	Beta1, Beta2, Epsilon float64
-	// Momentum is that of the optimizer "sgd".
-	Momentum float64
+	// Momentum, Dampening and Nesterov are those of the optimizer "sgd". The latter wants
+	// momentum and no dampening.
+	Momentum, Dampening float64
+	Nesterov            bool
 }
 
 func (c TrainConfig) withDefaults() TrainConfig {

@@ -50,16 +50,23 @@ func tuningBase(t *testing.T) *Model {
 func TestOptimizers(t *testing.T) {
 	t.Parallel()
 	g := readTuning(t)
-	if len(g.Optimizers) != 5 || len(g.Rows) < 10 {
+	if len(g.Optimizers) != 8 || len(g.Rows) < 10 {
 		t.Fatalf("%d optimizers, %d steps", len(g.Optimizers), len(g.Rows))
 	}
 	for name, want := range g.Optimizers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := TrainConfig{MaxGradNorm: 1, WeightDecay: 0.1}
-			method, momentum, _ := strings.Cut(name, " ")
-			if cfg.Optimizer = method; momentum != "" {
+			method, with, _ := strings.Cut(name, " ")
+			switch cfg.Optimizer = method; with {
+			case "betas":
+				cfg.Beta1, cfg.Beta2, cfg.Epsilon = 0.7, 0.95, 1e-4
+			case "momentum":
 				cfg.Momentum = 0.9
+			case "dampening":
+				cfg.Momentum, cfg.Dampening = 0.9, 0.3
+			case "nesterov":
+				cfg.Momentum, cfg.Nesterov = 0.9, true
 			}
 			m, out := tuningBase(t), t.TempDir()
 			compareSteps(t, name, trainerOf(t, m, cfg), g.Rows, want)

@@ -168,7 +168,7 @@ func engines() map[string]engineOf {
 		"services/inference":             {phase: events.Inference, name: spec.Builtin},
 		"services/inference/modelserver": {phase: events.Inference, name: spec.OpenAI, also: []string{asked}},
 		"services/inference/generator": {phase: events.Inference, name: spec.Transformers, also: []string{asked}, passed: []string{
-			"batch_size", "dtype", "load_in_4bit", "load_in_8bit", "max_new_tokens", "min_p", "seed", "stop", "temperature", "top_k", "top_p", "use_cache",
+			"batch_size", "dtype", "load_in_4bit", "load_in_8bit", "max_new_tokens", "min_p", "repetition_penalty", "seed", "stop", "temperature", "top_k", "top_p", "use_cache",
 		}},
 		"services/evaluation": {phase: events.Evaluation, name: spec.Builtin},
 	}

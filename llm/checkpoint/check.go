@@ -66,6 +66,9 @@ func Check(dir, tokens string) (Report, error) {
 	if seen.Untied {
 		out.Notes = append(out.Notes, "config.json says tie_word_embeddings, and lm_head.weight differs from the embedding: the head of the file is used, as transformers 5 does")
 	}
+	if seen.Sees {
+		out.Notes = append(out.Notes, fmt.Sprintf("config.json describes a model that sees: the built-in engine takes its text part, and leaves its vision part out (tensors: %d)", seen.Vision))
+	}
 	if seen.Quantised > 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf("%d weights are stored in nf4 (bitsandbytes): the built-in engine reads them as bitsandbytes does, and keeps them as float32 in memory", seen.Quantised))
 	}

@@ -332,3 +332,34 @@ func write(t *testing.T, dir, name, body string) {
 		t.Fatal(err)
 	}
 }
+
+// TestCheckSeeing: of a model that sees the text part is taken, which a note says.
+func TestCheckSeeing(t *testing.T) {
+	t.Parallel()
+	tokens, dir := folder(t), t.TempDir()
+	report, err := checkpoint.Check(tokens, tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := llm.New(llm.Config{ModelType: "gemma3_text", VocabSize: report.Config.VocabSize, HiddenSize: 16, IntermediateSize: 24, Layers: 1, Heads: 2, KVHeads: 1, HeadDim: 8, TieWordEmbeddings: true}, 1)
+	if err == nil {
+		err = m.Save(dir, "float32")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "config.json")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(`{"model_type": "gemma3", "text_config": `+string(text)+"}"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, dir, map[string]string{"vision_tower.embeddings.weight": "model.norm.weight"}, func([]float32) {})
+	report, err = checkpoint.Check(dir, tokens)
+	const want = "config.json describes a model that sees: the built-in engine takes its text part, and leaves its vision part out (tensors: 1)"
+	if err != nil || !slices.Contains(report.Notes, want) {
+		t.Errorf("notes %q, %v", report.Notes, err)
+	}
+}

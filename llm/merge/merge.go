@@ -174,9 +174,10 @@ func (m *merger) writeShard(ctx context.Context, path string, tensors []safetens
 // writeTensor writes one tensor: as it is, or value by value.
 func (m *merger) writeTensor(ctx context.Context, w *safetensors.Writer, written safetensors.Tensor) error {
 	t, _ := m.from.find(written.Name)
-	module, isWeight := strings.CutSuffix(t.Name, weight)
+	name := llm.PartName(t.Name)
+	module, isWeight := strings.CutSuffix(name, weight)
 	adapted := isWeight && m.adapted[module]
-	if m.replaced[t.Name] {
+	if m.replaced[name] {
 		return m.replace(w, t)
 	}
 	if !adapted && written.DType == t.DType {

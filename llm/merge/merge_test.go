@@ -275,3 +275,77 @@ func TestAdaptersOfPEFT(t *testing.T) {
 		}
 	}
 }
+
+// TestSeeing: an adapter on the text part of a model that sees is merged into the whole
+// model, whose vision part stays as it is, under the names that its files have.
+func TestSeeing(t *testing.T) {
+	t.Parallel()
+	const base = "../testdata/families/gemma3_seeing"
+	to := t.TempDir()
+	if _, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: filepath.Join(base, "adapter"), To: to, DType: "float32"}); err != nil {
+		t.Fatal(err)
+	}
+	before, after := read(t, base), read(t, to)
+	changed := 0
+	for name, was := range before {
+		switch is := after[name]; {
+		case slices.Equal(is.values, was.values):
+		case strings.HasPrefix(name, "language_model.model.layers.") && strings.HasSuffix(name, "_proj.weight"):
+			changed++
+		default:
+			t.Errorf("%s is not as it was", name)
+		}
+	}
+	if len(after) != len(before) || changed != 49 {
+		t.Errorf("%d tensors of %d, %d of them changed", len(after), len(before), changed)
+	}
+	config, err := os.ReadFile(filepath.Join(base, "config.json"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(to, "config.json"), config, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is merged is what the adapter makes of the model.
+	whole := t.TempDir()
+	m, err := llm.Open(base)
+	if err == nil {
+		err = errors.Join(m.LoadAdapter(filepath.Join(base, "adapter")), m.MergeAdapter(), m.Save(whole, "float32"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := t.TempDir()
+	if m, err = llm.Open(to); err == nil {
+		err = m.Save(again, "float32")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := read(t, whole)
+	for name, got := range read(t, again) {
+		if !slices.Equal(got.values, want[name].values) {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
+// TestSeeingHead: a tied model that sees gets a head of its own beside its embedding, where
+// the adapter has another embedding.
+func TestSeeingHead(t *testing.T) {
+	t.Parallel()
+	const base = "../testdata/families/gemma3_seeing"
+	adapter, to := t.TempDir(), t.TempDir()
+	m, err := llm.Open(base)
+	if err == nil {
+		err = errors.Join(m.AttachLoRA(llm.LoRAConfig{Rank: 2, Alpha: 2, TargetModules: []string{"q_proj"}, ModulesToSave: []string{"embed_tokens"}}), m.SaveAdapter(adapter, base))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	untied, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to})
+	all := read(t, to)
+	if _, ok := all["language_model.lm_head.weight"]; err != nil || !untied || !ok {
+		t.Errorf("untied %t (%v): the head is at its place: %t", untied, err, ok)
+	}
+}

@@ -1,6 +1,9 @@
 package merge
 
 import (
+	"strings"
+
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/safetensors"
 )
 
@@ -19,7 +22,7 @@ func (m *merger) matchReplaced() (missing []string) {
 	}
 	embed, ok := m.from.find(embedding)
 	if _, untied := m.from.find(head); ok && !untied && (m.replaced[head] || m.replaced[embedding]) {
-		embed.Name, m.untied = head, true
+		embed.Name, m.untied = headBeside(embed.Name), true
 		m.from.add(embed)
 	}
 	for name := range m.replaced {
@@ -30,9 +33,20 @@ func (m *merger) matchReplaced() (missing []string) {
 	return missing
 }
 
+// headBeside is the name of the head in a checkpoint whose embedding has a name: where
+// older versions of transformers wrote the text part of a model that sees, both are in
+// one place.
+func headBeside(embed string) string {
+	place, whole := strings.CutSuffix(embed, embedding)
+	if !whole {
+		return head
+	}
+	return place + head
+}
+
 // replace writes the weight that the adapter has in the place of a tensor.
 func (m *merger) replace(w *safetensors.Writer, t tensor) error {
-	values, err := m.adapter.Replacement(t.Name, t.Shape)
+	values, err := m.adapter.Replacement(llm.PartName(t.Name), t.Shape)
 	if err != nil {
 		return err
 	}

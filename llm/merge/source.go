@@ -16,8 +16,8 @@ import (
 // source is the weights of a checkpoint.
 type source struct {
 	files   []*safetensors.File
-	tensors []tensor // in the order in which they are written
-	byName  map[string]tensor
+	tensors []tensor          // in the order in which they are written
+	byName  map[string]tensor // by their names as [llm.PartName] has them
 }
 
 // tensor is a tensor and its file.
@@ -41,7 +41,7 @@ func open(dir string) (*source, error) {
 		}
 		s.files = append(s.files, f)
 		for _, t := range f.Tensors() {
-			if _, twice := s.byName[t.Name]; twice {
+			if _, twice := s.find(t.Name); twice {
 				return nil, errors.Join(&llm.CheckpointError{File: path, Tensor: t.Name, Err: errors.New("is in an earlier file, too")}, s.close())
 			}
 			s.add(tensor{Tensor: t, file: f})
@@ -51,7 +51,7 @@ func open(dir string) (*source, error) {
 }
 
 func (s *source) add(t tensor) {
-	s.byName[t.Name] = t
+	s.byName[llm.PartName(t.Name)] = t
 	s.tensors = append(s.tensors, t)
 }
 
@@ -64,7 +64,7 @@ func (s *source) close() error {
 }
 
 func (s *source) find(name string) (tensor, bool) {
-	t, ok := s.byName[name]
+	t, ok := s.byName[llm.PartName(name)]
 	return t, ok
 }
 

@@ -1,7 +1,7 @@
 """Writes the goldens of TestFamilies: for each family a tiny checkpoint of random
 weights, and what torch, transformers and PEFT compute with it in float32.
 
-    python testdata/families.py testdata/families
+    python testdata/families.py testdata/families [family…]
 
 Made with torch 2.15.0, transformers 5.24.0, peft 0.21.2 and safetensors 0.8.0.
 """
@@ -42,6 +42,13 @@ FAMILIES = {
     "granite": ("Granite", dict(embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.3, logits_scaling=2.0, mlp_bias=False)),
 }
 
+# A model that sees, of which the text part is compared.
+SEEING = {
+    "gemma3_seeing": ("Gemma3", dict(
+        text_config={**SIZE, **FAMILIES["gemma3"][1]}, mm_tokens_per_image=4, image_token_index=50, boi_token_index=51, eoi_token_index=52,
+        vision_config=dict(hidden_size=8, intermediate_size=12, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4))),
+}
+
 
 def rows(vocabulary, seed):
     """Ragged rows, of which the first tokens do not count."""
@@ -50,12 +57,17 @@ def rows(vocabulary, seed):
     return [torch.randint(3, vocabulary, (n,), generator=pick).tolist() for n in lengths]
 
 
+def sees(config):
+    return hasattr(config, "vision_config")
+
+
 def loss_of(model, batch):
     longest = max(map(len, batch))
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
     labels = torch.tensor([[-100] * 2 + row[2:] + [-100] * (longest - len(row)) for row in batch])
-    logits = model(input_ids=ids, attention_mask=mask).logits
+    told = {"token_type_ids": torch.zeros_like(ids)} if sees(model.config) else {}  # no image
+    logits = model(input_ids=ids, attention_mask=mask, **told).logits
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100)
 
 
@@ -78,12 +90,24 @@ def sample(tensors):
     return {name: [t.shape[0], *t.flatten()[:: max(1, t.numel() // 5)][:5].tolist()] for name, t in sorted(tensors.items())}
 
 
+def text_part(tensors):
+    """The weights of a text model, or of the text part of one that sees, as a text model has them."""
+    seen = ("vision_tower.", "multi_modal_projector.")
+    return {key.removeprefix("language_model."): t for key, t in tensors.items() if not key.startswith(seen)}
+
+
 def make(name, folder):
-    kind, extra = FAMILIES[name]
     torch.manual_seed(len(name))
-    config = getattr(transformers, kind + "Config")(**{**SIZE, **extra})
-    config._attn_implementation = "eager"
-    model = getattr(transformers, kind.removesuffix("Text") + "ForCausalLM")(config)
+    if name in SEEING:
+        kind, extra = SEEING[name]
+        config = getattr(transformers, kind + "Config")(**extra)
+        model = getattr(transformers, kind + "ForConditionalGeneration")(config)
+    else:
+        kind, extra = FAMILIES[name]
+        config = getattr(transformers, kind + "Config")(**{**SIZE, **extra})
+        config._attn_implementation = "eager"
+        model = getattr(transformers, kind.removesuffix("Text") + "ForCausalLM")(config)
+    vocabulary = config.get_text_config().vocab_size
     with torch.no_grad():
         for key, weight in model.named_parameters():
             if "norm" in key or key.endswith("bias"):
@@ -96,8 +120,8 @@ def make(name, folder):
         return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
     model = load().eval()
-    prompts = [row[: 3 + 2 * i] for i, row in enumerate(rows(config.vocab_size, 100) + rows(config.vocab_size, 101))]
-    out = {"rows": [rows(config.vocab_size, step) for step in range(STEPS)], "row": rows(config.vocab_size, 7)[2], "prompts": prompts}
+    prompts = [row[: 3 + 2 * i] for i, row in enumerate(rows(vocabulary, 100) + rows(vocabulary, 101))]
+    out = {"rows": [rows(vocabulary, step) for step in range(STEPS)], "row": rows(vocabulary, 7)[2], "prompts": prompts}
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([out["row"]])).logits[0]
         out["logits"] = logits[-1].tolist()
@@ -110,28 +134,29 @@ def make(name, folder):
             out["answers"].append(ids[len(prompt):])
 
     torch.manual_seed(1)
-    adapted = get_peft_model(load(), LoraConfig(r=3, lora_alpha=6, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"))
+    beside = ".*vision_tower.*" if sees(config) else None
+    adapted = get_peft_model(load(), LoraConfig(r=3, lora_alpha=6, lora_dropout=0.0, target_modules="all-linear", exclude_modules=beside, task_type="CAUSAL_LM"))
     with torch.no_grad():
         for key, weight in adapted.named_parameters():
             if "lora_B" in key:
                 weight.normal_(0, 0.05)
     adapted.save_pretrained(folder / "adapter")
     (folder / "adapter" / "README.md").unlink()
-    out["lora"] = train(adapted, config.vocab_size, RATES["lora"])
+    out["lora"] = train(adapted, vocabulary, RATES["lora"])
     adapted.save_pretrained(folder / "after")
     out["lora"]["after"] = sample(load_file(folder / "after" / "adapter_model.safetensors"))
     shutil.rmtree(folder / "after")
 
     whole = load()
-    out["full"] = train(whole, config.vocab_size, RATES["full"])
+    out["full"] = train(whole, vocabulary, RATES["full"])
     whole.save_pretrained(folder / "after")
-    out["full"]["after"] = sample(load_file(folder / "after" / "model.safetensors"))
+    out["full"]["after"] = sample(text_part(load_file(folder / "after" / "model.safetensors")))
     shutil.rmtree(folder / "after")
     (folder / "golden.json").write_text(json.dumps(out, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":
     target = pathlib.Path(sys.argv[1])
-    shutil.rmtree(target, ignore_errors=True)
-    for family in FAMILIES:
+    for family in sys.argv[2:] or [*FAMILIES, *SEEING]:
+        shutil.rmtree(target / family, ignore_errors=True)
         make(family, target / family)

@@ -43,7 +43,7 @@ ADAPTERS = {
     "embedding": dict(r=4, lora_alpha=8, target_modules=["v_proj"], modules_to_save=["embed_tokens", "k_proj"]),
 }
 
-OPTIMIZERS = ["adamw_torch", "adamw_bnb_8bit", "sgd", "sgd momentum", "adafactor"]
+OPTIMIZERS = ["adamw_torch", "adamw_torch betas", "adamw_bnb_8bit", "sgd", "sgd momentum", "sgd dampening", "sgd nesterov", "adafactor"]
 
 SCHEDULES = [
     ("linear", {}), ("cosine", {}), ("cosine", {"num_cycles": 1.5}), ("cosine_with_restarts", {}), ("cosine_with_restarts", {"num_cycles": 3}),
@@ -96,10 +96,10 @@ def optimizer_of(name, model, decay):
                 manager.register_module_override(module, "weight", {"optim_bits": 32})
         return made
     if name.startswith("sgd"):
-        return torch.optim.SGD(groups, lr=20 * RATE, momentum=0.9 if "momentum" in name else 0.0)
+        return torch.optim.SGD(groups, lr=20 * RATE, momentum=0.0 if name == "sgd" else 0.9, dampening=0.3 if "dampening" in name else 0.0, nesterov="nesterov" in name)
     if name == "adafactor":
         return transformers.optimization.Adafactor(groups, lr=RATE, scale_parameter=False, relative_step=False)
-    return torch.optim.AdamW(groups, lr=RATE)
+    return torch.optim.AdamW(groups, lr=RATE, **(dict(betas=(0.7, 0.95), eps=1e-4) if "betas" in name else {}))
 
 
 def train(model, vocabulary, optimizer, rate):

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubname"
 	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/spec/builtinreads"
+	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
 	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -41,7 +42,7 @@ func check(s events.Specification) structconf.Faults {
 	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
 	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1, maxTokens)
 	c.between("fine_tuner.rank", f.Rank, 1, maxRank)
-	c.below("fine_tuner.lora_dropout", f.LoRADropout, 1)
+	c.belowOne("fine_tuner.lora_dropout", f.LoRADropout)
 	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)
 	c.between("fine_tuner.device_train_batch_size", f.DeviceTrainBatchSize, 1, maxBatch)
 	c.between("fine_tuner.device_validation_batch_size", f.DeviceValidationBatchSize, 1, maxBatch)
@@ -56,8 +57,6 @@ func check(s events.Specification) structconf.Faults {
 		if infers && engineOf(s, events.Finetune) != Builtin && engineOf(s, events.Inference) == Builtin {
 			c.faults = append(c.faults, builtinreads.Faults(f)...)
 		}
-	}
-	if finetunes {
 		checkScheduler(&c, f)
 	}
 	c.between("fine_tuner.save_steps", f.SaveSteps, 0, maxSteps)
@@ -66,7 +65,7 @@ func check(s events.Specification) structconf.Faults {
 	c.between("fine_tuner.seed", f.Seed, 0, math.MaxUint32)
 	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
-	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizers())
+	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizerargs.Optimizers())
 	c.reporters("fine_tuner.report_to", f.ReportTo)
 	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), checkpointings())
 	c.require(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
@@ -83,6 +82,7 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("inferencer.temperature", i.Temperature, 100)
 	c.upTo("inferencer.top_p", i.TopP, 1)
 	c.upTo("inferencer.min_p", i.MinP, 1)
+	c.upTo("inferencer.repetition_penalty", i.RepetitionPenalty, 100)
 	c.require(!slices.Contains(i.Stop, ""), "inferencer.stop", "", "has an empty text, which would end every answer before it begins")
 	c.require(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.requireText(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")
@@ -139,9 +139,9 @@ func (c *checker) between(key string, v, low, high int) {
 	c.require(false, key, fmt.Sprint(v), message, fmt.Sprintf("%d to %d", low, high))
 }
 
-func (c *checker) below(key string, v, high float64) {
-	if !(v >= 0 && v < high) { // also true for NaN
-		c.require(false, key, fmt.Sprint(v), "out of range", fmt.Sprintf("0 to less than %g", high))
+func (c *checker) belowOne(key string, v float64) {
+	if !(v >= 0 && v < 1) { // also true for NaN
+		c.require(false, key, fmt.Sprint(v), "out of range", "0 to less than 1")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
 )
 
 // Metrics returns the allowed values of evaluator.metrics. The services compute
@@ -27,25 +29,12 @@ func embeddingMetrics() []string {
 	return []string{"semantic_similarity", "answer_relevancy", "answer_correctness"}
 }
 
-// optimizers are the names of optimizers: those of OptimizerNames in Transformers
-// 5.24, "adamw_hf" of Transformers 4, and "adamw".
-func optimizers() []string {
-	return []string{
-		"adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision",
-		"adamw", "adamw_hf", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "stable_adamw", "grokadamw",
-		"adafactor", "adagrad", "sgd", "ademamix", "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit",
-		"lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "rmsprop", "rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit",
-		"galore_adamw", "galore_adamw_8bit", "galore_adafactor", "galore_adamw_layerwise", "galore_adamw_8bit_layerwise", "galore_adafactor_layerwise",
-		"apollo_adamw", "apollo_adamw_layerwise", "lomo", "adalomo", "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd",
-	}
-}
-
 // KnownValues are the values of a key, section.key, whose values are no enumeration of
 // the contract: names that a library knows. It is nil for every other key.
 func KnownValues(key string) []string {
 	switch key {
 	case "fine_tuner.optimizer":
-		return optimizers()
+		return optimizerargs.Optimizers()
 	case "fine_tuner.report_to":
 		return reporters()
 	case "fine_tuner.use_gradient_checkpointing":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -87,6 +88,10 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	void(f.LRSchedulerType == "constant", `fine_tuner.lr_scheduler_type = "constant" has no warm-up; "constant_with_warmup" has one`,
 		"fine_tuner.warmup_steps", "fine_tuner.warmup_ratio")
 	void(f.WarmupRatio > 0 && f.LRSchedulerType != "constant", "fine_tuner.warmup_ratio says how long it takes", "fine_tuner.warmup_steps")
+	of := "fine_tuner.optimizer = " + strconv.Quote(cmp.Or(f.Optimizer, "adamw_torch"))
+	void(len(optimizerargs.Reads(f.Optimizer)) == 0, of+" reads none of it", "fine_tuner.optim_args")
+	void(!optimizerargs.ReadsBetas(cmp.Or(f.Optimizer, "adamw_torch")), of+" does not read it", "fine_tuner.adam_beta1", "fine_tuner.adam_beta2")
+	void(!optimizerargs.ReadsEpsilon(cmp.Or(f.Optimizer, "adamw_torch")), of+" does not read it", "fine_tuner.adam_epsilon")
 	void(f.MaxSteps > 0, "fine_tuner.max_steps says when the training ends", "fine_tuner.epochs")
 	void(f.Method != dpo, `fine_tuner.method is not "dpo"`, "fine_tuner.dpo_beta")
 	void(f.Devices <= 1, "fine_tuner.devices = 1, and one process shares nothing", "fine_tuner.accelerator")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
 )
 
 // maxProcesses bounds fine_tuner.devices.
@@ -30,8 +31,12 @@ func checkTraining(c *checker, f events.FineTuner) {
 	c.between("fine_tuner.eval_steps", f.EvalSteps, 0, maxSteps)
 	c.between("fine_tuner.early_stopping_patience", f.EarlyStoppingPatience, 0, maxSteps)
 	c.between("fine_tuner.devices", f.Devices, 1, maxProcesses)
-	c.below("fine_tuner.warmup_ratio", f.WarmupRatio, 1)
+	c.belowOne("fine_tuner.warmup_ratio", f.WarmupRatio)
 	c.positive("fine_tuner.dpo_beta", f.DPOBeta)
+	c.belowOne("fine_tuner.adam_beta1", f.AdamBeta1)
+	c.belowOne("fine_tuner.adam_beta2", f.AdamBeta2)
+	c.upTo("fine_tuner.adam_epsilon", f.AdamEpsilon, 1)
+	c.faults = append(c.faults, optimizerargs.Faults(f.Optimizer, f.OptimArgs)...)
 	checkPattern(c, "fine_tuner.rank_pattern", f.RankPattern, func(v float64) string {
 		if v != math.Trunc(v) || v < 1 || v > maxRank {
 			return fmt.Sprintf("whole numbers from 1 to %d", maxRank)

@@ -194,3 +194,23 @@ func TestUnreadByBuiltin(t *testing.T) {
 		}
 	}
 }
+
+// TestOptimizerArguments: an argument that an optimizer does not read is a fault that
+// names those that it does.
+func TestOptimizerArguments(t *testing.T) {
+	t.Parallel()
+	sgd := "fine_tuner.optimizer=sgd"
+	if s, faults := decode(t, sgd, "fine_tuner.optim_args=momentum=0.9, nesterov=true"); len(faults) > 0 || len(spec.Notes(s)) > 0 || s.FineTuner.OptimArgs == "" {
+		t.Errorf("%q, %q", faults, spec.Notes(s))
+	}
+	for args, want := range map[string]string{
+		"speed=3":       `"speed" is no argument of sgd`,
+		"momentum=fast": "momentum = fast; want a number, at least 0",
+		"nesterov=true": "nesterov needs a momentum",
+	} {
+		_, faults := decode(t, sgd, "fine_tuner.optim_args="+args)
+		if len(faults) != 1 || !strings.Contains(faults[0].Message, want) || !strings.Contains(faults[0].Allowed, "dampening, momentum, nesterov") {
+			t.Errorf("%s: %q", args, faults)
+		}
+	}
+}

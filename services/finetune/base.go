@@ -19,6 +19,7 @@ type baseModel struct {
 	inputs.Base
 	notes     []string
 	quantised bool // it is stored so
+	sees      bool // it is the text part of a model that sees
 }
 
 // fetchBase fetches the model that a training starts from, and checks it before
@@ -39,7 +40,7 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 		return b, engine.Permanent("bad_model", fmt.Errorf("fine_tuner.full_finetuning = true: the weights of fine_tuner.base_model_id = %q are stored in nf4 (bitsandbytes), "+
 			"of which an adapter can be trained alone; take the checkpoint that they were made from, or full_finetuning = false", job.Request.Specification.FineTuner.BaseModelID))
 	}
-	b.notes, b.Positions, b.quantised = report.Notes, report.Config.Positions(), report.Quantised > 0
+	b.notes, b.Positions, b.quantised, b.sees = report.Notes, report.Config.Positions(), report.Quantised > 0, report.Sees
 	return b, nil
 }
 
@@ -53,6 +54,9 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 	}
 	if b.quantised && bits == 8 {
 		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.load_in_8bit = true has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID))
+	}
+	if b.sees && s.FullFinetuning {
+		b.notes = append(b.notes, "fine_tuner.full_finetuning = true: the result is the text part as a model of its own, without the vision part; an adapter fits the whole model")
 	}
 	model, err := llm.OpenQuantised(b.Weights, bits)
 	if err == nil && b.Adapter != "" {

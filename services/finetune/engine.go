@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -147,6 +148,9 @@ func causeOf(err error, s events.FineTuner) string {
 // cannot train with.
 func CheckSchedule(s events.FineTuner) error { return trainConfig(s).CheckSchedule() }
 
+// sgd is the optimizer that has arguments.
+const sgd = "sgd"
+
 func trainConfig(s events.FineTuner) llm.TrainConfig {
 	c := llm.TrainConfig{
 		Epochs:           s.Epochs,
@@ -167,12 +171,18 @@ func trainConfig(s events.FineTuner) llm.TrainConfig {
 		EvalSteps:        s.EvalSteps,
 		Patience:         s.EarlyStoppingPatience,
 		KeepBest:         s.LoadBestModelAtEnd,
+		Beta1:            s.AdamBeta1,
+		Beta2:            s.AdamBeta2,
+		Epsilon:          s.AdamEpsilon,
 
 		GradientCheckpointing: s.UseGradientCheckpointing == "true" || s.UseGradientCheckpointing == "unsloth",
 		SchedulerArguments:    s.LRSchedulerKwargs.Entries(),
 	}
 	if slices.Contains(llm.Optimizers(), s.Optimizer) { // a note names another one
 		c.Optimizer = s.Optimizer
+	}
+	if args, err := optimizerargs.Parse(s.OptimArgs); err == nil && c.Optimizer == sgd { // no other one reads any
+		c.Momentum, c.Dampening, c.Nesterov = args.Number(optimizerargs.Momentum), args.Number(optimizerargs.Dampening), args.Yes(optimizerargs.Nesterov)
 	}
 	if s.Packing {
 		c.PackTokens = s.MaxSequenceLength

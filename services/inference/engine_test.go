@@ -190,6 +190,12 @@ func TestEngineSampling(t *testing.T) {
 			t.Errorf("%s leaves the likeliest token alone, and yet %q is answered, not %q", name, got, greedy)
 		}
 	}
+	if penalised := with(func(i *events.Inferencer) { i.RepetitionPenalty = 5 }); reflect.DeepEqual(penalised, greedy) {
+		t.Errorf("repetition_penalty changes nothing of %q", greedy)
+	}
+	if same := with(func(i *events.Inferencer) { i.RepetitionPenalty = 1 }); !reflect.DeepEqual(same, greedy) {
+		t.Errorf("a repetition_penalty of 1 answers %q, not %q", same, greedy)
+	}
 	if short := with(func(i *events.Inferencer) { i.MaxNewTokens = 1 }); reflect.DeepEqual(short, greedy) || strings.Join(short, "") == "" {
 		t.Errorf("of one token: %q", short)
 	}

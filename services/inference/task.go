@@ -116,7 +116,7 @@ func (t *task) begin(ctx context.Context, index int64, q inputs.Prompt) error {
 	s := t.job.Request.Specification.Inferencer
 	_, err = t.batch.Add(generation.Prompt{
 		IDs:          q.IDs,
-		Sampling:     sampling.Config{Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP, Seed: uint64(s.Seed), Stream: uint64(index)},
+		Sampling:     sampling.Config{Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP, RepetitionPenalty: s.RepetitionPenalty, Seed: uint64(s.Seed), Stream: uint64(index)},
 		MaxNewTokens: s.MaxNewTokens,
 		EOS:          t.tok.EOS(),
 		Stop:         s.Stop,

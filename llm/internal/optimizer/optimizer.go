@@ -27,7 +27,10 @@ type Settings struct {
 	// Method is the name of an optimizer, see [Names].
 	Method                string
 	Beta1, Beta2, Epsilon float64 // of AdamW
-	Momentum              float64 // of SGD
+	// Momentum, Dampening and Nesterov are those of SGD. The latter wants momentum and no
+	// dampening.
+	Momentum, Dampening float64
+	Nesterov            bool
 }
 
 // Step is what one step is about.

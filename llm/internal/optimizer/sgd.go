@@ -6,6 +6,8 @@ import "github.com/tunebus/tunebus/llm/internal/crew"
 // torch.optim.SGD.
 type sgd struct {
 	momentum        float64
+	dampening       float64
+	nesterov        bool
 	weights, pieces []moved
 }
 
@@ -16,7 +18,7 @@ type moved struct {
 }
 
 func newSGD(s Settings, weights []Weight) *sgd {
-	a := &sgd{momentum: s.Momentum}
+	a := &sgd{momentum: s.Momentum, dampening: s.Dampening, nesterov: s.Nesterov}
 	for _, w := range weights {
 		all := moved{Weight: w}
 		if s.Momentum != 0 {
@@ -39,6 +41,10 @@ func newSGD(s Settings, weights []Weight) *sgd {
 func (a *sgd) update(c *crew.Crew, who int, s Step) {
 	from, to := c.Share(len(a.pieces), 1, who)
 	rate, scale, momentum := float32(s.Rate), float32(s.Scale), float32(a.momentum)
+	share := float32(1 - a.dampening)
+	if s.Number == 1 { // at the first step the momentum is the gradient
+		share = 1
+	}
 	for _, p := range a.pieces[from:to] {
 		decay := float32(0)
 		if p.Decays {
@@ -47,8 +53,12 @@ func (a *sgd) update(c *crew.Crew, who int, s Step) {
 		for i, g := range p.Gradients {
 			d := float32(g*scale) + float32(decay*p.Values[i])
 			if p.velocity != nil {
-				d += float32(momentum * p.velocity[i]) // zero at the first step
-				p.velocity[i] = d
+				v := float32(share*d) + float32(momentum*p.velocity[i]) // zero at the first step
+				p.velocity[i] = v
+				if a.nesterov {
+					v = d + float32(momentum*v)
+				}
+				d = v
 			}
 			p.Values[i] -= float32(rate * d)
 		}

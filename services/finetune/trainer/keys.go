@@ -47,7 +47,7 @@ func oursInTokens() []string {
 func decisive() []string {
 	return []string{
 		"method", "devices", "max_steps", "early_stopping_patience", "load_best_model_at_end",
-		"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lr_scheduler_kwargs",
+		"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lr_scheduler_kwargs", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
 	}
 }
 

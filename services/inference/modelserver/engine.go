@@ -164,6 +164,9 @@ func (s server) notes(i events.Inferencer) (notes []string) {
 	if i.Temperature > 0 && (i.TopK > 0 || i.MinP > 0) {
 		notes = append(notes, "Ollama leaves inferencer.top_k and inferencer.min_p alone, without a word; its model has values of its own")
 	}
+	if chatapi.Penalises(i) {
+		notes = append(notes, "Ollama leaves inferencer.repetition_penalty alone, without a word; its model has a value of its own (PARAMETER repeat_penalty of a Modelfile)")
+	}
 	return notes
 }
 

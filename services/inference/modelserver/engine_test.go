@@ -39,7 +39,7 @@ func TestParameters(t *testing.T) {
 	_, res, err := run(t, f, 3, func(c *modelserver.Config, r *events.PhaseRequested) {
 		c.Key = "sk-mine"
 		i := &r.Specification.Inferencer
-		i.Temperature, i.TopK, i.TopP, i.MinP, i.Seed, i.Stop = 0.5, 7, 0.9, 0.2, 40, []string{"###"}
+		i.Temperature, i.TopK, i.TopP, i.MinP, i.RepetitionPenalty, i.Seed, i.Stop = 0.5, 7, 0.9, 0.2, 1.2, 40, []string{"###"}
 		i.SystemPromptOverrideText, i.ChatTemplateKwargs = "Be short.", `{"enable_thinking":false}`
 	})
 	if err != nil {
@@ -49,7 +49,7 @@ func TestParameters(t *testing.T) {
 	slices.SortFunc(calls, func(a, b asked) int { return strings.Compare(a.question(), b.question()) })
 	for i, a := range calls {
 		want := map[string]string{
-			"model": `"owner/base"`, "temperature": "0.5", "top_k": "7", "top_p": "0.9", "min_p": "0.2", "max_tokens": "32", "stop": `["###"]`,
+			"model": `"owner/base"`, "temperature": "0.5", "top_k": "7", "top_p": "0.9", "min_p": "0.2", "repetition_penalty": "1.2", "max_tokens": "32", "stop": `["###"]`,
 			"seed": fmt.Sprint(40 + i), "chat_template_kwargs": `{"enable_thinking":false}`,
 			"messages": fmt.Sprintf(`[{"role":"system","content":"Be short."},{"role":"user","content":"q%d"}]`, i),
 		}
@@ -69,7 +69,7 @@ func TestParameters(t *testing.T) {
 	if _, _, err := run(t, f, 1, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"top_k", "top_p", "min_p", "seed", "stop", "tools", "chat_template_kwargs", "logprobs"} {
+	for _, name := range []string{"top_k", "top_p", "min_p", "repetition_penalty", "repeat_penalty", "seed", "stop", "tools", "chat_template_kwargs", "logprobs"} {
 		if sent := f.of()[0].field(name); sent != "" {
 			t.Errorf("%s = %s is sent", name, sent)
 		}
@@ -84,9 +84,10 @@ func TestNewerModels(t *testing.T) {
 	var refused atomic.Int64
 	f.before = func(w http.ResponseWriter, a asked, _ int) bool {
 		for name, body := range map[string]string{
-			"max_tokens":  `{"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"}}`,
-			"temperature": `{"error": {"message": "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.", "type": "invalid_request_error", "param": "temperature", "code": "unsupported_value"}}`,
-			"min_p":       `{"error": {"message": "Unrecognized request argument supplied: min_p", "type": "invalid_request_error", "param": null, "code": null}}`,
+			"max_tokens":         `{"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"}}`,
+			"temperature":        `{"error": {"message": "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.", "type": "invalid_request_error", "param": "temperature", "code": "unsupported_value"}}`,
+			"min_p":              `{"error": {"message": "Unrecognized request argument supplied: min_p", "type": "invalid_request_error", "param": null, "code": null}}`,
+			"repetition_penalty": `{"error": {"message": "Unrecognized request argument supplied: repetition_penalty", "type": "invalid_request_error", "param": null, "code": null}}`,
 		} {
 			if a.field(name) != "" {
 				refused.Add(1)
@@ -98,17 +99,17 @@ func TestNewerModels(t *testing.T) {
 	}
 	b, res, err := run(t, f, 200, func(c *modelserver.Config, r *events.PhaseRequested) {
 		c.Parallel = 4
-		r.Specification.Inferencer.Temperature, r.Specification.Inferencer.MinP = 0.5, 0.1
+		r.Specification.Inferencer.Temperature, r.Specification.Inferencer.MinP, r.Specification.Inferencer.RepetitionPenalty = 0.5, 0.1, 1.1
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"max_completion_tokens instead of max_tokens", "does not take the parameter temperature", "does not take the parameter min_p"} {
+	for _, want := range []string{"max_completion_tokens instead of max_tokens", "does not take the parameter temperature", "does not take the parameter min_p", "does not take the parameter repetition_penalty"} {
 		if n := len(slices.DeleteFunc(slices.Clone(res.Notes), func(note string) bool { return !strings.Contains(note, want) })); n != 1 {
 			t.Errorf("%d notes say %q: %q", n, want, res.Notes)
 		}
 	}
-	if n := refused.Load(); n > 3*4 {
+	if n := refused.Load(); n > 4*4 {
 		t.Errorf("%d calls were refused", n)
 	}
 	if got := b.answers(t, prediction.FileName); len(got) != 200 {
@@ -475,15 +476,16 @@ func TestOtherServers(t *testing.T) {
 		note   string // with the base model
 		refuse string // of an adapter
 		lora   string
+		repeat string // the penalty under the server's own name
 		model  string // as its answers say it
 	}{
 		"llama.cpp": {map[string]http.HandlerFunc{
 			"GET /version": http.NotFound, "GET /props": text(`{"default_generation_settings": {}, "build_info": "b9999"}`),
 			"GET /lora-adapters": text(`[{"id": 0, "path": "a.gguf", "scale": 1.0}]`), "GET /v1/models": text(`{"data": [{"id": "model.gguf"}]}`),
-		}, `"model.gguf"`, "GGUF", `[{"id":0,"scale":0}]`, "m"},
+		}, `"model.gguf"`, "GGUF", `[{"id":0,"scale":0}]`, "1.3", "m"},
 		"Ollama": {map[string]http.HandlerFunc{
 			"GET /version": http.NotFound, "GET /api/version": text(`{"version": "0.20.0"}`), "GET /v1/models": text(`{"data": [{"id": "owner/base:latest"}]}`),
-		}, "num_ctx", "ollama create", "", "owner/base"},
+		}, "inferencer.repetition_penalty", "ollama create", "", "", "owner/base"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -493,9 +495,14 @@ func TestOtherServers(t *testing.T) {
 				say(w, `{"model": "`+c.model+`", "choices": [{"message": {"content": "yes"}, "finish_reason": "length"}]}`)
 				return true
 			}
-			b, res, err := run(t, f, 2, nil)
+			b, res, err := run(t, f, 2, func(_ *modelserver.Config, r *events.PhaseRequested) {
+				r.Specification.Inferencer.RepetitionPenalty = 1.3
+			})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got := f.of()[0].field("repeat_penalty"); got != c.repeat {
+				t.Errorf("repeat_penalty is %s", got)
 			}
 			if !slices.ContainsFunc(res.Notes, func(n string) bool { return strings.Contains(n, c.note) }) {
 				t.Errorf("notes %q", res.Notes)

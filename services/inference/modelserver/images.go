@@ -19,6 +19,9 @@ func (w *work) ask(ctx context.Context, p pass, s events.Inferencer, r row.Row, 
 	if err != nil {
 		return chatapi.Reply{}, err
 	}
+	if w.server.kind == llamaCPP {
+		q.ForLlama()
+	}
 	if change != nil {
 		change(&q)
 	}

@@ -83,6 +83,10 @@ TABLE: dict[str, Row] = {
     "lr_scheduler_type": Row("cosine", TRAINING),
     "lr_scheduler_kwargs": Row({"power": 3}, TRAINING, {"lr_scheduler_type": "polynomial"}),
     "optimizer": Row("adafactor", TRAINING),
+    "optim_args": Row("momentum=0.9, nesterov=true", TRAINING, {"optimizer": "sgd"}),
+    "adam_beta1": Row(0.5, TRAINING),
+    "adam_beta2": Row(0.5, TRAINING),
+    "adam_epsilon": Row(1e-2, TRAINING),
     "seed": Row(7, TRAINING),
     "log_steps": Row(2, WRITTEN),
     "log_first_step": Row(False, WRITTEN, {"log_steps": 3}),
@@ -103,7 +107,7 @@ ELSEWHERE = {
     "finetune_attention_modules": "test_vision", "finetune_mlp_modules": "test_vision",
 }  # fmt: skip
 # What runs without TUNEBUS_TEST_FULL: one key of each kind, and what only this trainer has.
-QUICK = ("lora_alpha", "rank_pattern", "warmup_ratio", "max_steps", "eval_steps", "early_stopping_patience",
+QUICK = ("lora_alpha", "rank_pattern", "warmup_ratio", "optim_args", "adam_beta2", "max_steps", "eval_steps", "early_stopping_patience",
          "load_best_model_at_end", "dpo_beta", "use_gradient_checkpointing", "use_flash_attention")  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import unittest
+from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -103,7 +104,7 @@ class TestGenerate(unittest.TestCase):
     def tearDownClass(cls) -> None:
         cls.temporary.cleanup()
 
-    def run_job(self, name: str, keys: dict[str, Any], answered: dict[int, Any] | None = None, **faults: int) -> tuple[Run, dict[int, Any]]:
+    def run_job(self, name: str, keys: dict[str, Any], answered: dict[int, Any] | None = None, end: list[int] = END, **faults: int) -> tuple[Run, dict[int, Any]]:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         known = answered or {}
@@ -119,7 +120,7 @@ class TestGenerate(unittest.TestCase):
             "model": {"folder": base, "tokenizer": base, "adapter": None, "name": "owner/model"},
             "keys": {**KEYS, **keys},
             "seed": 42,
-            "prompts": {"tokens": str(folder / "prompts.jsonl"), "rows": len(self.prompts), "longest": 30, "end": END},
+            "prompts": {"tokens": str(folder / "prompts.jsonl"), "rows": len(self.prompts), "longest": 30, "end": end},
             "output": {"answers": str(answers)},
         }
         run = Run(folder, job, **faults)
@@ -137,18 +138,29 @@ class TestGenerate(unittest.TestCase):
         import torch
         import transformers
 
-        run, found = self.run_job("greedy", {})
-        self.assertEqual(run.status, 0, self.log("greedy"))
         model: Any = transformers.AutoModelForCausalLM.from_pretrained(self.folder / "base", dtype=torch.float32)
-        for row, ids in enumerate(self.prompts):
-            out = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=12, eos_token_id=END[0], pad_token_id=END[0])
-            want = out[0, len(ids) :].tolist()
-            reason = "length"
-            if END[0] in want:
-                want, reason = want[: want.index(END[0])], "stop"
-            self.assertEqual(found[row], (want, reason), row)
-        self.assertEqual(run.of("progress")[-1]["step"], len(self.prompts))
-        self.assertEqual(len(run.of("result")), 1)
+
+        def alone(ids: list[int], end: int | None, keys: dict[str, Any]) -> list[int]:
+            out = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=12, eos_token_id=end, pad_token_id=END[0], **keys)
+            return list(out[0, len(ids) :].tolist())
+
+        answers = {}
+        # A batch is filled up with the token that ends answers, which is no part of a prompt.
+        penalised = {"repetition_penalty": 4.0}
+        often = Counter(i for ids in self.prompts for i in alone(ids, None, penalised)[2:] if i not in ids).most_common(1)[0][0]
+        for name, keys, end in (("greedy", {}, END[0]), ("penalised", penalised, often)):
+            run, found = self.run_job(name, keys, end=[end])
+            self.assertEqual(run.status, 0, self.log(name))
+            for row, ids in enumerate(self.prompts):
+                want = alone(ids, end, keys)
+                reason = "length"
+                if end in want:
+                    want, reason = want[: want.index(end)], "stop"
+                self.assertEqual(found[row], (want, reason), (name, row))
+            self.assertEqual(run.of("progress")[-1]["step"], len(self.prompts))
+            self.assertEqual(len(run.of("result")), 1)
+            answers[name] = found
+        self.assertNotEqual(answers["greedy"], answers["penalised"])
 
     @full
     def test_killed_and_stopped_runs_end_alike(self) -> None:

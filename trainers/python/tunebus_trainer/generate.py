@@ -34,6 +34,7 @@ KEYS = (
     "load_in_8bit",
     "max_new_tokens",
     "min_p",
+    "repetition_penalty",
     "seed",
     "stop",
     "temperature",
@@ -288,8 +289,10 @@ class Generator:
         keys = self._job.keys
         draws = keys["temperature"] > 0
         chosen: dict[str, Any] = {}
+        if keys.get("repetition_penalty"):  # also where nothing is drawn
+            chosen["repetition_penalty"] = float(keys["repetition_penalty"])  # transformers leaves padding out of it
         if draws:
-            chosen = {
+            chosen |= {
                 "temperature": keys["temperature"],
                 "top_k": keys["top_k"] or None,
                 "top_p": keys["top_p"],

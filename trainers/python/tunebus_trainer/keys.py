@@ -53,6 +53,10 @@ class Keys:
     lr_scheduler_type: str = "linear"
     lr_scheduler_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     optimizer: str = "adamw_torch"
+    optim_args: str = ""
+    adam_beta1: float = 0  # 0: the default of transformers
+    adam_beta2: float = 0
+    adam_epsilon: float = 0
     seed: int = 42
     log_steps: int = 1
     log_first_step: bool = True
@@ -362,6 +366,10 @@ def _arguments(keys: Keys, machine: Machine, compute: str, validation_rows: int,
         "lr_scheduler_type": keys.lr_scheduler_type,
         "lr_scheduler_kwargs": keys.lr_scheduler_kwargs or None,
         "optim": _optimizer(keys, machine, notes),
+        "optim_args": keys.optim_args or None,
+        "adam_beta1": keys.adam_beta1 or 0.9,
+        "adam_beta2": keys.adam_beta2 or 0.999,
+        "adam_epsilon": keys.adam_epsilon or 1e-8,
         "optim_target_modules": keys.target_modules if keys.optimizer.startswith(("galore_", "apollo_")) else None,
         "seed": keys.seed,
         "data_seed": keys.seed,

@@ -24,6 +24,8 @@ type Request struct {
 	TopP                *float64        `json:"top_p,omitempty"`
 	TopK                *int            `json:"top_k,omitempty"`
 	MinP                *float64        `json:"min_p,omitempty"`
+	RepetitionPenalty   *float64        `json:"repetition_penalty,omitempty"` // vLLM, SGLang
+	RepeatPenalty       *float64        `json:"repeat_penalty,omitempty"`     // llama.cpp's name for it
 	Seed                *int64          `json:"seed,omitempty"`
 	Stop                []string        `json:"stop,omitempty"`
 	ChatTemplateKwargs  json.RawMessage `json:"chat_template_kwargs,omitempty"`
@@ -63,6 +65,9 @@ func NewRequest(s events.Inferencer, r row.Row, index int64) (q Request, err err
 	if len(s.ChatTemplateKwargs) > 0 {
 		q.ChatTemplateKwargs = json.RawMessage(s.ChatTemplateKwargs)
 	}
+	if Penalises(s) { // also where nothing is drawn
+		q.RepetitionPenalty = &s.RepetitionPenalty
+	}
 	if s.Temperature > 0 {
 		seed := int64(s.Seed) + index
 		q.Seed = &seed
@@ -79,6 +84,15 @@ func NewRequest(s events.Inferencer, r row.Row, index int64) (q Request, err err
 	return q, nil
 }
 
+// Penalises reports whether a specification makes tokens less likely that were there.
+func Penalises(s events.Inferencer) bool { return s.RepetitionPenalty != 0 && s.RepetitionPenalty != 1 }
+
+// ForLlama names the parameters as llama.cpp does where that has names of its own: it
+// leaves those that it does not know alone, without a word.
+func (r *Request) ForLlama() {
+	r.RepeatPenalty, r.RepetitionPenalty = r.RepetitionPenalty, nil
+}
+
 // parameters are those that a server may not know, with what takes them out of a
 // request.
 func (r *Request) parameters() map[string]func() bool {
@@ -89,6 +103,8 @@ func (r *Request) parameters() map[string]func() bool {
 		"top_p":                 func() bool { return drop(&r.TopP) },
 		"top_k":                 func() bool { return drop(&r.TopK) },
 		"min_p":                 func() bool { return drop(&r.MinP) },
+		"repetition_penalty":    func() bool { return drop(&r.RepetitionPenalty) },
+		"repeat_penalty":        func() bool { return drop(&r.RepeatPenalty) },
 		"seed":                  func() bool { return drop(&r.Seed) },
 		"lora":                  func() bool { return drop(&r.LoRA) },
 		"chat_template_kwargs": func() bool {

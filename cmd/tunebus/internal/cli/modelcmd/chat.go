@@ -96,7 +96,7 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 		System: runmodel.SystemPrompt(model.Run), MaxPrompt: spec.MaxSequenceLength,
 		Generate: generation.Prompt{
 			MaxNewTokens: spec.MaxNewTokens,
-			Sampling:     sampling.Config{Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, Seed: uint64(spec.Seed)},
+			Sampling:     sampling.Config{Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, RepetitionPenalty: spec.RepetitionPenalty, Seed: uint64(spec.Seed)},
 		},
 	}
 	if c.Flags().Changed("system") {
