@@ -41,6 +41,9 @@ type Config struct {
 	// DataRoots are the folders below which the services find the relative paths of
 	// requests. Default: none.
 	DataRoots []string
+	// DataFolder is the data folder that holds the runs; empty: a server does. The
+	// commands that reports name are for it.
+	DataFolder string
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string
@@ -87,6 +90,15 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// on are the flags of commands on the runs that say where they are found, from whatever
+// working folder.
+func (c Config) on() []string {
+	if c.DataFolder == "" {
+		return nil
+	}
+	return []string{"--data", c.DataFolder}
 }
 
 func (c Config) forSync() mlflowsync.Config {

@@ -76,6 +76,7 @@ type reportWriter struct {
 	dir       string   // empty: no reports
 	mlflow    string   // the MLflow of runs that name none
 	roots     []string // data roots of the services
+	on        []string // flags of commands on a run
 	list      *runListBuffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
@@ -107,6 +108,7 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 		Size:        w.size,
 		TrackingURI: w.mlflow,
 		Roots:       w.roots,
+		On:          w.on,
 	})
 }
 

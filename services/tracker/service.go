@@ -85,7 +85,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		poll:     200 * time.Millisecond,
 	}
 	writer := &runWriter{
-		reports: &reportWriter{dir: cfg.Reports, mlflow: cfg.TrackingURI, roots: cfg.DataRoots, list: list, writeFile: cfg.Write, store: store, anyFolder: cfg.AnyFolder},
+		reports: &reportWriter{dir: cfg.Reports, mlflow: cfg.TrackingURI, roots: cfg.DataRoots, on: cfg.on(), list: list, writeFile: cfg.Write, store: store, anyFolder: cfg.AnyFolder},
 		mlflow:  mlflowsync.New(cfg.forSync(), store, facts.ReadMetrics),
 		live:    live,
 	}

@@ -84,6 +84,13 @@ func (c Config) withDefaults(data string) Config {
 	s.Artifacts.URL = cmp.Or(s.Artifacts.URL, folderaddress.Of(filepath.Join(data, "artifacts")))
 	s.Data.Scratch = cmp.Or(s.Data.Scratch, filepath.Join(data, "scratch"))
 	s.Tracker.Reports = cmp.Or(s.Tracker.Reports, filepath.Join(data, "reports"))
+	edit := c.Tracker
+	c.Tracker = func(t *tracker.Config) {
+		t.DataFolder = data
+		if edit != nil {
+			edit(t)
+		}
+	}
 	return c
 }
 
