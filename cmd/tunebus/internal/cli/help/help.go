@@ -91,7 +91,6 @@ func Install(root *cobra.Command, connection []string, program string) {
 	}
 	wantVerb(root)
 	badArguments(root)
-	takeOnce(root)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		return errors.Join(refuseVoid(c, connection), refuseEmpty(c))
 	}

@@ -30,11 +30,11 @@ func (o *once) Set(text string) error {
 	return err
 }
 
-// takeOnce makes the flags of a command, and of those below it, refuse a second value. Flags
+// TakeOnce makes the flags of a command, and of those below it, refuse a second value. Flags
 // that collect their values stay as they are.
-func takeOnce(c *cobra.Command) {
+func TakeOnce(c *cobra.Command) {
 	for _, below := range c.Commands() {
-		takeOnce(below)
+		TakeOnce(below)
 	}
 	wrap := func(f *pflag.Flag) {
 		switch f.Value.(type) {

@@ -47,8 +47,7 @@ func TestStoreOfAnotherDataFolder(t *testing.T) {
 		t.Errorf("status %d\n%s", status, screen)
 	}
 	// A data folder may name its own.
-	status, _, screen = clitest.Run(t, append(evaluationOnly(t, dir, "--settings", filepath.Join(dir, "settings.toml"), "--resume=cancel", "--set", "evaluator.metrics=exact_match"),
-		"--data", filepath.Join(other, "data"))...)
+	status, _, screen = clitest.Run(t, evaluationOnly(t, other, "--settings", filepath.Join(dir, "settings.toml"), "--resume=cancel", "--set", "evaluator.metrics=exact_match")...)
 	if status != 0 {
 		t.Errorf("its own store: status %d\n%s", status, screen)
 	}

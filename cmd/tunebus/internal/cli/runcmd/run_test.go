@@ -34,10 +34,9 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 			t.Errorf("no score %s of the base model", name)
 		}
 	}
-	var summary struct {
+	summary := clitest.Object[struct {
 		Export string `json:"export"`
-	}
-	clitest.ReadJSON(t, got.Links["pipeline_summary.json"], &summary)
+	}](t, got.Links["pipeline_summary.json"])
 	if !strings.HasSuffix(summary.Export, " --data "+dir+"/data") {
 		t.Errorf("the command that takes the model out: %s", summary.Export)
 	}
