@@ -22,15 +22,13 @@ import (
 	"iter"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
 const (
@@ -74,18 +72,8 @@ type Store interface {
 
 // Of is the user that is at the other end of a connection; who names it is left to the caller.
 func Of(ctx context.Context, c *conn.Conn) (User, error) {
-	var u User
-	err := c.Request(ctx, conn.StreamInfo, func(ctx context.Context, js jetstream.JetStream) error {
-		stream, err := js.Stream(ctx, events.StreamFacts)
-		if err == nil {
-			u.ID = strconv.FormatInt(stream.CachedInfo().Created.UnixNano(), 36)
-		}
-		return err
-	})
-	if err != nil {
-		return u, fmt.Errorf("look at stream %s: %w", events.StreamFacts, err)
-	}
-	return u, nil
+	id, err := topology.Deployment(ctx, c)
+	return User{ID: id}, err
 }
 
 // Register says in a store that a user has artifacts in it.

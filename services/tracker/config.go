@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
@@ -47,6 +48,12 @@ type Config struct {
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string
+	// Homes are the places of runs that were asked for earlier, the earliest first.
+	// Default: every run has those above.
+	Homes []Home
+	// EarlierReports are folders into which earlier trackers of the same runs wrote
+	// reports. Those of deleted runs are removed there, too.
+	EarlierReports []string
 	// QuietPeriod is the delay between a fact and the writing of a run that goes
 	// on, so that facts in quick succession are written once. Default 1 s.
 	QuietPeriod time.Duration
@@ -104,6 +111,7 @@ func (c Config) on() []string {
 func (c Config) forSync() mlflowsync.Config {
 	return mlflowsync.Config{
 		TrackingURI: c.TrackingURI,
+		Home:        func(run events.Run) string { return c.homeOf(run).TrackingURI },
 		Allowed:     c.Allowed,
 		FileRoot:    c.FileRoot,
 		AnyFolder:   c.AnyFolder,
