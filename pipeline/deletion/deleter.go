@@ -70,6 +70,10 @@ type Report struct {
 	UsedBy  []string `json:"used_by,omitempty"`
 	// Young are those of Kept that no run uses.
 	Young gc.Sum `json:"young,omitzero"`
+	// Shared are those of Kept that others who use the store may refer to. SharedWith
+	// names them.
+	Shared     gc.Sum   `json:"shared,omitzero"`
+	SharedWith []string `json:"shared_with,omitempty"`
 	// Archives are the removed files of archived runs.
 	Archives gc.Sum `json:"archives"`
 	// Checkpoints and DeadLetters are their numbers.
@@ -137,6 +141,7 @@ func (d *Deleter) deleteAll(ctx context.Context, report *Report, opts Options) e
 	}
 	collected, err := gc.New(d.conn, d.store, gc.Options{Runs: ids, StoreConfirmed: true, DryRun: opts.DryRun}).Run(ctx)
 	report.Removed, report.Kept, report.UsedBy, report.Young, report.Checkpoints = collected.Removed, collected.Kept, collected.UsedBy, collected.Young, collected.Checkpoints
+	report.Shared, report.SharedWith = collected.Shared, collected.SharedWith
 	if err != nil {
 		return err
 	}

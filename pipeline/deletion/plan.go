@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
+	"github.com/tunebus/tunebus/pipeline/storeusers"
 )
 
 // Target is a run that can be deleted.
@@ -98,6 +99,11 @@ func (d *Deleter) Plan(ctx context.Context, runs []string, opts Options) ([]Targ
 			return nil, err
 		}
 		target, why := d.target(id, f, opts)
+		if why == "" && target.Archived {
+			if why, err = d.sharedArchive(ctx); err != nil {
+				return nil, err
+			}
+		}
 		if why != "" {
 			refused.Refusals = append(refused.Refusals, Refusal{id, why})
 			continue
@@ -108,6 +114,20 @@ func (d *Deleter) Plan(ctx context.Context, runs []string, opts Options) ([]Targ
 		return nil, &refused
 	}
 	return targets, nil
+}
+
+// sharedArchive says why archived runs are not deleted from a store that others use, too;
+// empty if nobody else does. An archive does not tell whose run it is.
+func (d *Deleter) sharedArchive(ctx context.Context) (why string, err error) {
+	me, err := storeusers.Of(ctx, d.conn)
+	if err != nil {
+		return "", err
+	}
+	others, err := storeusers.Others(ctx, d.store, me.ID)
+	if err != nil || len(others) == 0 {
+		return "", err
+	}
+	return "it is archived, and may be a run of another: " + (&storeusers.SharedError{Others: others}).Error(), nil
 }
 
 // target decides about a run. why is the reason why it cannot be deleted.

@@ -22,6 +22,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
+	"github.com/tunebus/tunebus/pipeline/storeusers"
 )
 
 // Store is the part of [artifact.Store] that a collection needs.
@@ -61,8 +62,10 @@ type Collector struct {
 	sources     sources
 	checkpoints checkpoints
 	store       Store
-	manifest    func(ctx context.Context, ref events.Reference) (manifest.Manifest, error)
-	opts        Options
+	// others lists the other users of the store.
+	others   func(context.Context) ([]storeusers.User, error)
+	manifest func(ctx context.Context, ref events.Reference) (manifest.Manifest, error)
+	opts     Options
 }
 
 // New returns a collector.
@@ -78,8 +81,15 @@ func New(c *conn.Conn, store Store, opts Options) *Collector {
 		},
 		checkpoints: checkpoint.New(c),
 		store:       store,
-		manifest:    transfer.New(store).Manifest,
-		opts:        opts,
+		others: func(ctx context.Context) ([]storeusers.User, error) {
+			me, err := storeusers.Of(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			return storeusers.Others(ctx, store, me.ID)
+		},
+		manifest: transfer.New(store).Manifest,
+		opts:     opts,
 	}
 }
 
@@ -103,6 +113,10 @@ type Report struct {
 	UsedBy []string `json:"used_by,omitempty"`
 	// Young is what of it no run refers to, and what is too young to be removed yet.
 	Young Sum `json:"young,omitzero"`
+	// Shared is what of it stays because other deployments use the store, too, and may
+	// refer to it. SharedWith names them.
+	Shared     Sum      `json:"shared,omitzero"`
+	SharedWith []string `json:"shared_with,omitempty"`
 }
 
 // Sum is a number of objects and their size.
@@ -120,9 +134,21 @@ type Removed struct {
 // ErrNoReference means that no run refers to the store.
 var ErrNoReference = errors.New("no run refers to this artifact store, so it may be the wrong one, or the wrong server")
 
-// Run collects once.
+// Run collects once. In a store that other deployments use, too, it collects nothing, and the
+// error is a [*storeusers.SharedError]; of deleted runs it collects there only what intake's own
+// ids mark as theirs.
 func (c *Collector) Run(ctx context.Context) (Report, error) {
 	var report Report
+	others, err := c.others(ctx)
+	if err != nil {
+		return report, err
+	}
+	if len(others) > 0 && c.opts.Runs == nil {
+		return report, &storeusers.SharedError{Others: others}
+	}
+	for _, u := range others {
+		report.SharedWith = append(report.SharedWith, u.String())
+	}
 	now := time.Now()
 	before, cutoff := now.Add(-c.opts.Grace), now.Add(-c.opts.ContentGrace)
 	scope, err := c.readScope(ctx)
@@ -139,6 +165,11 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		}
 		scope.total.Count++
 		scope.total.Bytes += o.Size
+		if len(others) > 0 && !isOwn(o.Key) {
+			report.Shared.Count++
+			report.Shared.Bytes += o.Size
+			continue
+		}
 		if o.ModTime.Before(before) {
 			found.add(o.Key, o.Size)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
@@ -31,6 +32,18 @@ func (s *scope) has(key string) bool {
 	}
 	run, ok := runOf(key)
 	return ok && slices.Contains(s.runs, run)
+}
+
+// isOwn reports whether no other deployment can have an object of this key: that of a run whose id
+// intake made, which no other intake makes. Content, and the objects of a run whose
+// id a person chose, may be those of several.
+func isOwn(key string) bool {
+	run, ok := runOf(key)
+	if !ok {
+		return false
+	}
+	const digits, bytes = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 26 // of a ULID
+	return len(run) == bytes && strings.Trim(run, digits) == ""
 }
 
 // readScope finds what the runs of the options refer to: content, and what was left

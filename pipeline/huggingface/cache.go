@@ -37,6 +37,8 @@ type cache struct {
 	dir string
 	// old are folders in the layout of earlier versions, which are only read.
 	old []string
+	// missing is why there is no such folder.
+	missing error
 }
 
 // repositoryDir is the folder that huggingface_hub has for a repository.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
 // Cached is what tunebus keeps of one commit of a repository. What huggingface_hub
@@ -39,25 +40,26 @@ func CacheFolder(dir string) (string, error) {
 	if cache := os.Getenv("XDG_CACHE_HOME"); cache != "" {
 		return filepath.Join(cache, "huggingface", "hub"), nil
 	}
-	home, err := os.UserHomeDir()
+	home, err := userfolder.Home()
 	if err != nil {
-		return "", fmt.Errorf("cache of the Hub: %w; name a folder by data.hub_cache of the settings", err)
+		return "", fmt.Errorf("cache of the Hub: %w; name a folder by data.hub_cache of the settings, or HF_HUB_CACHE", err)
 	}
 	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
 }
 
 // newCache returns the cache in a folder, or in the default one. Earlier versions had
-// a layout of their own, there or in a folder of their own.
-func newCache(dir string) (cache, error) {
+// a layout of their own, there or in a folder of their own. Where there is no folder, only
+// what needs the Hub fails.
+func newCache(dir string) cache {
 	folder, err := CacheFolder(dir)
 	if err != nil {
-		return cache{}, err
+		return cache{missing: err}
 	}
 	old := []string{folder}
-	if user, err := os.UserCacheDir(); err == nil {
+	if user, err := userfolder.Cache(); err == nil {
 		old = append(old, filepath.Join(user, "tunebus", "hub"))
 	}
-	return cache{dir: folder, old: old}, nil
+	return cache{dir: folder, old: old}
 }
 
 // ListCached lists what tunebus keeps in the cache in a folder; of an empty name, in the
@@ -68,7 +70,7 @@ func ListCached(ctx context.Context, dir string) ([]Cached, error) {
 		return nil, err
 	}
 	old := folder
-	if user, err := os.UserCacheDir(); err == nil && dir == "" {
+	if user, err := userfolder.Cache(); err == nil && dir == "" {
 		old = filepath.Join(user, "tunebus", "hub")
 	}
 	var all []Cached

@@ -67,10 +67,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newCache(opts.Cache)
-	if err != nil {
-		return nil, err
-	}
+	c := newCache(opts.Cache)
 	if opts.Parallel == 0 {
 		opts.Parallel = 4
 	}
@@ -156,6 +153,9 @@ func (c *Client) check(ctx context.Context, k hubapi.Kind, id string) error {
 	if err != nil {
 		return err
 	}
+	if c.cache.missing != nil {
+		return fmt.Errorf("%s: %w", r, c.cache.missing)
+	}
 	if commit := c.cache.latest(r); commit != "" && c.cache.hasAny(r, commit) {
 		return nil
 	}
@@ -177,6 +177,9 @@ type chooser func(all []hubapi.File, card []byte) (selection, error)
 // snapshot brings the chosen files of a repository into the cache. It returns
 // their folder and their number. part is what is selected of a data set.
 func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string, choose chooser) (string, int, error) {
+	if c.cache.missing != nil {
+		return "", 0, fmt.Errorf("%s: %w", r, c.cache.missing)
+	}
 	commit := c.cache.latest(r)
 	dir := c.cache.complete(r, commit, part)
 	switch {

@@ -44,6 +44,9 @@ func Write(w io.Writer, run events.Run, trackedAt string, roots []string) error 
 		fmt.Fprintf(&body, "# It took what run %s had made before its own first phase: with this file %s is done anew.\n# \"tunebus rerun %s --from %s\" repeats it as it was.\n",
 			a.Lineage.RerunOf, before, a.RunID, a.Plan[0].Phase)
 	}
+	if f.uploaded && len(a.Plan) > 0 {
+		fmt.Fprintf(&body, "# Its files were uploaded: where they are not at their paths, \"tunebus rerun %s --from %s\" starts it again with the uploaded ones.\n", a.RunID, a.Plan[0].Phase)
+	}
 	if len(f.remarks) > 0 {
 		body.WriteString("#\n")
 	}
@@ -81,6 +84,8 @@ type file struct {
 	specification events.Specification
 	// remarks say what the inputs were, and what the file cannot say.
 	remarks []string
+	// uploaded is set if a file was uploaded.
+	uploaded bool
 }
 
 func (f *file) remark(format string, args ...any) {
@@ -100,6 +105,8 @@ func (f *file) placePaths(roots []string) {
 		path := in.Paths[p.Key]
 		if localinput.Is(ref) {
 			path = ref.Key
+		} else {
+			f.uploaded = true
 		}
 		if path == "" {
 			f.remark("%s: the file was uploaded, and its folder is not known; a relative path starts here.", p.Key)

@@ -80,10 +80,10 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	return out
 }
 
-// ExportCommand is the command that writes the model of a run to a folder, on the
-// usual server or in the usual data folder.
-func ExportCommand(run events.Run) string {
-	return onRun(Retry{}, "export", run.ID, modelFolder(run))
+// ExportCommand is the command that writes the model of a run to a folder. on are its flags
+// that say where the run is found, see [Retry].
+func ExportCommand(run events.Run, on ...string) string {
+	return onRun(Retry{On: on}, "export", run.ID, modelFolder(run))
 }
 
 // modelFolder is a folder for the model of a run, which other runs do not have.

@@ -57,6 +57,9 @@ func run(ctx context.Context, name string, args, environ []string, stderr io.Wri
 		return stopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := register(ctx, b, store, cfg.Artifacts.URL); err != nil { // of a service that may only read, or whose streams are not there yet
+		log.Debug("the artifact store does not know yet that this server's services use it", "error", err)
+	}
 	p, err := NewProcess(b, store, Options{Settings: cfg, Sample: hostmetrics.New(ctx).Sample, Logger: log})
 	if err != nil {
 		return err

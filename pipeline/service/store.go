@@ -8,6 +8,8 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/objectstore"
+	"github.com/tunebus/tunebus/pipeline/redaction"
+	"github.com/tunebus/tunebus/pipeline/storeusers"
 )
 
 // OpenStore opens the artifact store at an address: jetstream://bucket on the
@@ -39,4 +41,18 @@ func openStore(ctx context.Context, b *conn.Conn, address string, elsewhere func
 func ObjectBucket(address string) (string, bool) {
 	bucket, ok := strings.CutPrefix(address, "jetstream://")
 	return strings.TrimSuffix(bucket, "/"), ok
+}
+
+// register says in an artifact store that the services of a server use it. A bucket of the server
+// itself has no other users.
+func register(ctx context.Context, b *conn.Conn, store *artifact.Store, address string) error {
+	if _, ok := ObjectBucket(address); ok {
+		return nil
+	}
+	me, err := storeusers.Of(ctx, b)
+	if err != nil {
+		return err
+	}
+	me.Server = redaction.Addresses(b.Server())
+	return storeusers.Register(ctx, store, me)
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
 // FileName is the name of the file that makes a folder an environment.
@@ -97,13 +98,9 @@ func Folders(data, engine string) ([]string, error) {
 
 // Shared is the folder of an engine's environment that all data folders of the user share.
 func Shared(engine string) (string, error) {
-	base := os.Getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(base) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return filepath.Join(string(filepath.Separator), "var", "lib", "tunebus", "engines", engine), nil // a service without a home
-		}
-		base = filepath.Join(home, ".local", "share")
+	base, err := userfolder.Data()
+	if err != nil {
+		return filepath.Join(string(filepath.Separator), "var", "lib", "tunebus", "engines", engine), nil // a service without a home
 	}
 	return filepath.Join(base, "tunebus", "engines", engine), nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 	"github.com/tunebus/tunebus/services/inference/generator"
 	"github.com/tunebus/tunebus/services/inference/modelserver"
 )
@@ -67,7 +68,7 @@ func answersFolder(s settings.Settings) string {
 	if s.Data.Scratch != "" {
 		return s.Data.Scratch
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := userfolder.Cache()
 	if err != nil {
 		return "" // answers are in checkpoints alone
 	}

@@ -33,7 +33,7 @@ type completion struct {
 type completionPublisher struct {
 	journal publisher
 	list    interface {
-		flush(ctx context.Context) error
+		Flush(ctx context.Context) error
 	}
 	// reschedule has a run written again at a later time.
 	reschedule         func(run string, due time.Time)
@@ -92,7 +92,7 @@ func (p *completionPublisher) run(ctx context.Context) {
 func (p *completionPublisher) round(ctx context.Context) (writing time.Duration) {
 	all := p.takeAll() // before the list is written, so that it has their entries
 	begin := time.Now()
-	if err := p.list.flush(ctx); err != nil && ctx.Err() == nil {
+	if err := p.list.Flush(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("run list not written; trying again", "error", err)
 		for _, c := range all {
 			p.reschedule(c.snapshot.Run.ID, time.Now().Add(p.retry))

@@ -21,7 +21,7 @@ type steps struct {
 	publishErr error
 }
 
-func (s *steps) flush(context.Context) error {
+func (s *steps) Flush(context.Context) error {
 	s.calls = append(s.calls, "flush")
 	return s.flushErr
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
@@ -41,9 +42,18 @@ type Config struct {
 	// DataRoots are the folders below which the services find the relative paths of
 	// requests. Default: none.
 	DataRoots []string
+	// DataFolder is the data folder that holds the runs; empty: a server does. The
+	// commands that reports name are for it.
+	DataFolder string
 	// Reports is the folder of the reports, with one folder for each run.
 	// Default: no reports.
 	Reports string
+	// Homes are the places of runs that were asked for earlier, the earliest first.
+	// Default: every run has those above.
+	Homes []Home
+	// EarlierReports are folders into which earlier trackers of the same runs wrote
+	// reports. Those of deleted runs are removed there, too.
+	EarlierReports []string
 	// QuietPeriod is the delay between a fact and the writing of a run that goes
 	// on, so that facts in quick succession are written once. Default 1 s.
 	QuietPeriod time.Duration
@@ -89,9 +99,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// on are the flags of commands on the runs that say where they are found, from whatever
+// working folder.
+func (c Config) on() []string {
+	if c.DataFolder == "" {
+		return nil
+	}
+	return []string{"--data", c.DataFolder}
+}
+
 func (c Config) forSync() mlflowsync.Config {
 	return mlflowsync.Config{
 		TrackingURI: c.TrackingURI,
+		Home:        func(run events.Run) string { return c.homeOf(run).TrackingURI },
 		Allowed:     c.Allowed,
 		FileRoot:    c.FileRoot,
 		AnyFolder:   c.AnyFolder,

@@ -30,8 +30,8 @@ func TestReportsOfOneIDFromTwoFolders(t *testing.T) {
 	first := time.Date(2026, 3, 1, 10, 0, 0, 1, time.UTC)
 	runs := []projection.Snapshot{snapshot(first), snapshot(first.Add(time.Second))}
 	var summaries []string
-	list := newRunListBuffer(dir)
-	writer := &reportWriter{dir: dir, list: list, writeFile: report.Write}
+	list := runlist.NewBuffer(dir)
+	writer := &reportWriter{dir: dir, homeOf: Config{Reports: dir}.homeOf, list: list, writeFile: report.Write}
 	for range 2 { // again, as a later tracker does
 		summaries = nil
 		for _, run := range runs {
@@ -42,7 +42,7 @@ func TestReportsOfOneIDFromTwoFolders(t *testing.T) {
 			summaries = append(summaries, files[0].Path)
 		}
 	}
-	if err := list.flush(t.Context()); err != nil {
+	if err := list.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for i, path := range summaries {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
 
 // Replay selects the runs that [Service.Replay] writes again.
@@ -84,7 +85,7 @@ func (s *Service) Replay(ctx context.Context, r Replay) error {
 		})
 	}
 	err := rebuilding.Wait()
-	return errors.Join(err, s.list.flush(context.WithoutCancel(ctx)))
+	return errors.Join(err, s.list.Flush(context.WithoutCancel(ctx)))
 }
 
 // acceptedRuns lists the accepted runs that the stream holds.
@@ -102,7 +103,7 @@ type rebuilder struct {
 	// isHome reports whether a run is written to the address that it belongs
 	// to.
 	isHome     func(s projection.Snapshot) bool
-	list       *runListBuffer
+	list       *runlist.Buffer
 	completion *completionPublisher
 }
 
@@ -172,7 +173,7 @@ func (r *rebuilder) rebuildLocked(ctx context.Context, run string) (gaps []strin
 	if snapshot.TrackedSequence > 0 || !r.isHome(snapshot) {
 		return done.gaps, false, nil
 	}
-	if err := r.list.flush(ctx); err != nil { // before tracking.completed, see completionPublisher
+	if err := r.list.Flush(ctx); err != nil { // before tracking.completed, see completionPublisher
 		return done.gaps, false, err
 	}
 	return done.gaps, true, r.completion.publishTracked(ctx, completion{snapshot: snapshot, written: done})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/projection"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
 
 // newRebuilder returns a rebuilder that publishes to s.
@@ -19,7 +20,7 @@ func newRebuilder(facts factReader, w writer, s *steps) *rebuilder {
 		leases:     runLeases{withLease: (&takenLeases{}).withLease},
 		writer:     w,
 		isHome:     func(projection.Snapshot) bool { return true },
-		list:       newRunListBuffer(""),
+		list:       runlist.NewBuffer(""),
 		completion: p,
 	}
 }

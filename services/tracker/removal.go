@@ -35,7 +35,7 @@ func (r *reconciler) reconcileDeleted(ctx context.Context, snapshot projection.S
 func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (written, error) {
 	deleted := *snapshot.Run.Deleted
 	reports, err := removal.Removal{
-		Deleted: deleted, Sequence: snapshot.NewestSequence, Dir: w.reports.dir, AnyFolder: w.reports.anyFolder, List: w.reports.list.add,
+		Deleted: deleted, Sequence: snapshot.NewestSequence, Dir: w.reports.dir, AnyFolder: w.reports.anyFolder, Earlier: w.reports.earlier, List: w.reports.list.Add,
 	}.Run(ctx)
 	if err != nil {
 		return written{}, &reportsError{run: deleted.RunID, err: err}
@@ -69,7 +69,7 @@ func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
 			break
 		}
 	}
-	if err := s.list.flush(ctx); err != nil {
+	if err := s.list.Flush(ctx); err != nil {
 		return errors.Join(append(failed, err)...)
 	}
 	for _, c := range s.completion.takeAll() {

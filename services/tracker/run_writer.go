@@ -73,10 +73,12 @@ func (e *reportsError) Unwrap() error { return e.err }
 
 // reportWriter writes the report files of a run and its entry in the list.
 type reportWriter struct {
-	dir       string   // empty: no reports
-	mlflow    string   // the MLflow of runs that name none
+	dir       string // empty: no reports
+	homeOf    func(events.Run) Home
+	earlier   []string // further folders with reports
 	roots     []string // data roots of the services
-	list      *runListBuffer
+	on        []string // flags of commands on a run
+	list      *runlist.Buffer
 	writeFile func(ctx context.Context, dir string, r report.Report) ([]report.File, error)
 	store     mlflowsync.ArtifactStore
 	// anyFolder is set if the reports of a deleted run are removed wherever they are.
@@ -90,13 +92,18 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 	}
 	entry := runlist.EntryOf(snapshot.Run)
 	entry.Sequence = snapshot.NewestSequence
-	if err := w.list.add(ctx, entry); err != nil {
+	home := w.homeOf(snapshot.Run)
+	add := w.list.Add
+	if home.Reports != w.dir {
+		add = func(ctx context.Context, e runlist.Entry) error { return runlist.New(home.Reports).Update(ctx, e) }
+	}
+	if err := add(ctx, entry); err != nil {
 		return nil, err
 	}
 	if snapshot.Run.Completed == nil {
 		return nil, nil
 	}
-	dir, err := reportfolder.OfRun(w.dir, snapshot.Run)
+	dir, err := reportfolder.OfRun(home.Reports, snapshot.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +112,9 @@ func (w *reportWriter) write(ctx context.Context, snapshot projection.Snapshot) 
 		Scores:      w.open(snapshot.Run, events.Evaluation, events.ArtifactScores),
 		Losses:      w.open(snapshot.Run, events.Finetune, events.ArtifactMetrics),
 		Size:        w.size,
-		TrackingURI: w.mlflow,
+		TrackingURI: home.TrackingURI,
 		Roots:       w.roots,
+		On:          w.on,
 	})
 }
 
@@ -132,7 +140,7 @@ func (w *reportWriter) size(ctx context.Context, ref events.Reference) int64 {
 
 // tidy removes the temporary files that a killed process left in the report
 // folder of a run. The caller holds the lease of the run.
-func (w *reportWriter) tidy(run events.Run) error { return report.Tidy(w.dir, run) }
+func (w *reportWriter) tidy(run events.Run) error { return report.Tidy(w.homeOf(run).Reports, run) }
 
 // open opens an artifact of a phase. It is nil if there is none in this store.
 func (w *reportWriter) open(run events.Run, phase events.Phase, name string) func(context.Context) (io.ReadCloser, error) {

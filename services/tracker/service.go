@@ -24,6 +24,7 @@ import (
 	"github.com/tunebus/tunebus/services/tracker/projection"
 	"github.com/tunebus/tunebus/services/tracker/publishing"
 	"github.com/tunebus/tunebus/services/tracker/report"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
 
 const (
@@ -46,7 +47,7 @@ type Service struct {
 	live       *livemetrics.Forwarder
 	reconciler *reconciler
 	completion *completionPublisher
-	list       *runListBuffer
+	list       *runlist.Buffer
 	rebuilder  rebuilder
 	index      runIndexer
 	published  *publishing.News
@@ -70,7 +71,7 @@ type untrackedRuns interface {
 func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	due := newDueQueue(longestWait)
-	list := newRunListBuffer(cfg.Reports)
+	list := runlist.NewBuffer(cfg.Reports)
 	index, facts := runlister.New(c), history.New(c)
 	live := livemetrics.New(
 		func(run string, p events.Phase) livemetrics.Reader { return facts.Metrics(run, p) },
@@ -85,7 +86,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 		poll:     200 * time.Millisecond,
 	}
 	writer := &runWriter{
-		reports: &reportWriter{dir: cfg.Reports, mlflow: cfg.TrackingURI, roots: cfg.DataRoots, list: list, writeFile: cfg.Write, store: store, anyFolder: cfg.AnyFolder},
+		reports: &reportWriter{dir: cfg.Reports, homeOf: cfg.homeOf, earlier: cfg.EarlierReports, roots: cfg.DataRoots, on: cfg.on(), list: list, writeFile: cfg.Write, store: store, anyFolder: cfg.AnyFolder},
 		mlflow:  mlflowsync.New(cfg.forSync(), store, facts.ReadMetrics),
 		live:    live,
 	}
@@ -201,7 +202,7 @@ func (s *Service) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			beside.Wait()
-			if err := s.list.close(context.WithoutCancel(ctx)); err != nil {
+			if err := s.list.Close(context.WithoutCancel(ctx)); err != nil {
 				s.log.Warn("run list not written; the next tracker writes it", "error", err)
 			}
 			writing.Wait()

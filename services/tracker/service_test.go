@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
 
 // TestHandleFact: the end of a run makes it due at once, another fact after a
@@ -83,7 +84,7 @@ func TestScheduleUnfinished(t *testing.T) {
 		slots:      1,
 		log:        slog.New(slog.DiscardHandler),
 	}
-	reports := &reportWriter{dir: s.reports}
+	reports := &reportWriter{dir: s.reports, homeOf: Config{Reports: s.reports}.homeOf}
 	left := filepath.Join(s.reports, "r", ".tmp-1")
 	err := errors.Join(os.Mkdir(filepath.Dir(left), 0o750), os.WriteFile(left, nil, 0o600), os.Mkdir(filepath.Join(s.reports, "whole"), 0o750))
 	if err != nil {
@@ -138,7 +139,7 @@ func TestRunWritesDuringASweep(t *testing.T) {
 				lease:  func(context.Context, func(context.Context) error) error { return lease.ErrTaken },
 				log:    slog.New(slog.DiscardHandler),
 			},
-			list:  newRunListBuffer(""),
+			list:  runlist.NewBuffer(""),
 			slots: 1,
 			log:   slog.New(slog.DiscardHandler),
 		}

@@ -16,10 +16,11 @@ import (
 // addressPolicy decides to which tracking address a run is written. An address
 // arrives in an event, so it is used only if the settings allow it.
 type addressPolicy struct {
-	home     string   // for runs that name none
-	allowed  []string // origins of servers
-	fileRoot string   // folder of file: addresses
-	override string   // for every run, if set
+	home     string                  // for runs that name none
+	homes    func(events.Run) string // instead of home, if set
+	allowed  []string                // origins of servers
+	fileRoot string                  // folder of file: addresses
+	override string                  // for every run, if set
 	// anyFolder allows every existing folder for marking deleted runs.
 	anyFolder bool
 }
@@ -37,9 +38,9 @@ func (p addressPolicy) addressOf(run events.Run) (string, error) {
 
 // homeOf is the address that the run belongs to.
 func (p addressPolicy) homeOf(run events.Run) (string, error) {
-	uri := run.Accepted.Specification.MLflow.TrackingURI
-	if uri == "" || uri == p.home || uri == usualFolder { // which says no more than nothing
-		return p.home, nil
+	uri, home := run.Accepted.Specification.MLflow.TrackingURI, p.usualOf(run)
+	if uri == "" || uri == home || uri == usualFolder { // which says no more than nothing
+		return home, nil
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -49,11 +50,19 @@ func (p addressPolicy) homeOf(run events.Run) (string, error) {
 		return p.folder(u)
 	}
 	sameOrigin := func(allowed string) bool { return settings.SameOrigin(allowed, uri) }
-	if !sameOrigin(p.home) && !slices.ContainsFunc(p.allowed, sameOrigin) {
+	if !sameOrigin(home) && !slices.ContainsFunc(p.allowed, sameOrigin) {
 		return "", fmt.Errorf("mlflow.tracking_uri: %s://%s is not among the tracking servers "+
 			"that the tracker's settings allow (services.tracker.allowed)", u.Scheme, u.Host)
 	}
 	return uri, nil
+}
+
+// usualOf is the address of a run that names none.
+func (p addressPolicy) usualOf(run events.Run) string {
+	if p.homes == nil {
+		return p.home
+	}
+	return p.homes(run)
 }
 
 // folder resolves a file: address, which has to be below fileRoot.

@@ -76,9 +76,12 @@ func isOfNamesake(ctx context.Context, target mlflow.Target, deleted events.Pipe
 // run may have had another home. gone is the folder that the links name, if it is not
 // there any more.
 func (p addressPolicy) addressOfDeleted(deleted events.PipelineDeleted) (address, gone string, err error) {
-	asked, err := p.homeOf(events.Run{Accepted: &events.PipelineAccepted{
+	run := events.Run{Accepted: &events.PipelineAccepted{
+		RequestedAt:   deleted.RequestedAt,
 		Specification: events.Specification{MLflow: events.MLflow{TrackingURI: deleted.TrackingURI}},
-	}})
+	}}
+	asked, err := p.homeOf(run)
+	home := p.usualOf(run)
 	linked := linkedAddress(deleted.Links)
 	switch {
 	case linked == nil:
@@ -88,7 +91,7 @@ func (p addressPolicy) addressOfDeleted(deleted events.PipelineDeleted) (address
 			gone = linked.Path
 			break
 		}
-		if folder := linked.String(); p.anyFolder || folder == p.home {
+		if folder := linked.String(); p.anyFolder || folder == home {
 			return folder, "", nil
 		}
 		if address, err = p.folder(linked); err != nil {
@@ -97,15 +100,15 @@ func (p addressPolicy) addressOfDeleted(deleted events.PipelineDeleted) (address
 		return address, "", err
 	case err == nil && settings.SameOrigin(asked, linked.String()):
 		return asked, "", nil
-	case settings.SameOrigin(p.home, linked.String()):
-		return p.home, "", nil
+	case settings.SameOrigin(home, linked.String()):
+		return home, "", nil
 	case slices.ContainsFunc(p.allowed, func(allowed string) bool { return settings.SameOrigin(allowed, linked.String()) }):
 		return linked.String(), "", nil
 	default:
 		return "", "", fmt.Errorf("they are at %s://%s, which is not among the tracking servers that the settings allow (services.tracker.allowed)", linked.Scheme, linked.Host)
 	}
 	if err != nil { // there is nothing that could be marked
-		return p.home, gone, nil
+		return home, gone, nil
 	}
 	return asked, gone, nil
 }

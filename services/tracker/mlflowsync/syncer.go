@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// TrackingURI is the address for runs whose specification names none.
 	TrackingURI string
+	// Home, if set, is the address instead of TrackingURI for a run.
+	Home func(run events.Run) string
 	// Allowed are the origins, scheme://host:port, of further servers that a
 	// specification may name.
 	Allowed []string
@@ -61,7 +63,7 @@ func New(cfg Config, store ArtifactStore, metrics PublishedMetrics) *Syncer {
 		cfg.Open = Open
 	}
 	return &Syncer{
-		addresses: addressPolicy{home: cfg.TrackingURI, allowed: cfg.Allowed, fileRoot: cfg.FileRoot, anyFolder: cfg.AnyFolder, override: cfg.To},
+		addresses: addressPolicy{home: cfg.TrackingURI, homes: cfg.Home, allowed: cfg.Allowed, fileRoot: cfg.FileRoot, anyFolder: cfg.AnyFolder, override: cfg.To},
 		targets:   targetCache{open: func(uri string) (mlflow.Target, error) { return cfg.Open(uri, cfg.Credentials(uri)) }},
 		store:     store,
 		metrics:   metrics,

@@ -47,6 +47,9 @@ type Report struct {
 	TrackingURI string
 	// Roots are the folders below which the services find relative paths.
 	Roots []string
+	// On are the flags of commands on the run that say where it is found; none: commands
+	// look in the right place by themselves.
+	On []string
 }
 
 // File is one file that was written.
@@ -66,7 +69,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	}
 	out := fileWriter{dir: dir}
 	// Files that need no scores come first.
-	if err := out.add(PipelineSummaryName, mediaJSON, atomicfile.JSON(pipelinesummary.Of(r.Run))); err != nil {
+	if err := out.add(PipelineSummaryName, mediaJSON, atomicfile.JSON(pipelinesummary.Of(r.Run, r.On...))); err != nil {
 		return out.files, err
 	}
 	if r.Run.Accepted != nil {
@@ -77,7 +80,7 @@ func Write(ctx context.Context, dir string, r Report) ([]File, error) {
 	if r.Scores == nil {
 		return out.files, nil
 	}
-	summary, err := scores.Summarise(ctx, r.Run, r.Scores)
+	summary, err := scores.Summarise(ctx, r.Run, r.Scores, r.On...)
 	if err != nil {
 		return out.files, err
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xuri/excelize/v2"
+
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/services/tracker/report/pipelinesummary"
 	"github.com/tunebus/tunebus/services/tracker/report/reporttest"
@@ -192,4 +194,35 @@ func TestPipelineSummaryJSON(t *testing.T) {
 	if s.Phases[1].Status != "not started" || s.Phases[1].StartedAt != nil {
 		t.Errorf("inference %+v", s.Phases[1])
 	}
+}
+
+// TestCommandsSayWhereTheRunIs: the command that takes the model out can be typed as it stands in
+// each file that has it.
+func TestCommandsSayWhereTheRunIs(t *testing.T) {
+	t.Parallel()
+	run := reporttest.Run()
+	run.Phases[events.Finetune].Completed.Artifacts = []events.Artifact{{Name: events.ArtifactModel}}
+	dir, _ := write(t, Report{Run: run, Scores: reporttest.Opener(reporttest.Scores), On: []string{"--data", "/my data"}})
+	const want = "tunebus export 01RUN nightly --data '/my data'"
+	for _, name := range []string{PipelineSummaryName, SummaryName} {
+		var s struct {
+			Export string `json:"export"`
+		}
+		if readJSON(t, filepath.Join(dir, name), &s); s.Export != want {
+			t.Errorf("%s: %q", name, s.Export)
+		}
+	}
+	book, err := excelize.OpenFile(filepath.Join(dir, WorkbookName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	for _, sheet := range book.GetSheetList() {
+		if found, err := book.SearchSheet(sheet, want); err != nil {
+			t.Fatal(err)
+		} else if len(found) > 0 {
+			return
+		}
+	}
+	t.Error("the workbook does not have the command")
 }

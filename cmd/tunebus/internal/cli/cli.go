@@ -57,6 +57,9 @@ func (p Process) Main(ctx context.Context, args []string) int {
 	s := session.New(version.Current(), console)
 	s.Program = hint.Program(p.Program)
 	root := newRoot(s)
+	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // a completion reads the flags several times
+		help.TakeOnce(root)
+	}
 	current, _, _ := root.Find(args) // without an error that execution has not, too
 	s.Command = strings.TrimPrefix(current.CommandPath(), root.Name()+" ")
 	completer := hint.Completer{Program: s.Program, Root: root, Current: current, Where: session.WhereFlags(), Connects: help.UsesConnection, Found: s.Found}

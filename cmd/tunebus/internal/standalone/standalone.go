@@ -25,6 +25,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/storeusers"
 	"github.com/tunebus/tunebus/services/evaluation"
 	"github.com/tunebus/tunebus/services/finetune"
 	"github.com/tunebus/tunebus/services/inference"
@@ -84,6 +85,13 @@ func (c Config) withDefaults(data string) Config {
 	s.Artifacts.URL = cmp.Or(s.Artifacts.URL, folderaddress.Of(filepath.Join(data, "artifacts")))
 	s.Data.Scratch = cmp.Or(s.Data.Scratch, filepath.Join(data, "scratch"))
 	s.Tracker.Reports = cmp.Or(s.Tracker.Reports, filepath.Join(data, "reports"))
+	edit := c.Tracker
+	c.Tracker = func(t *tracker.Config) {
+		t.DataFolder = data
+		if edit != nil {
+			edit(t)
+		}
+	}
 	return c
 }
 
@@ -184,6 +192,9 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		return nil, err
 	}
 	undo = append(undo, l.Store.Close)
+	if err = register(ctx, l.Bus, l.Store, cfg.Settings.Artifacts.URL, data); err != nil {
+		return nil, err
+	}
 	if l.services, err = connect(ctx, l.server, servicesName, cfg.Logger); err != nil {
 		return nil, err
 	}
@@ -203,6 +214,29 @@ func Start(ctx context.Context, cfg Config) (_ *Local, err error) {
 		cancel()
 		return nil, errors.Join(errors.New("the services did not start"), err)
 	}
+}
+
+// register says in an artifact store outside the data folder who uses it: nobody else may remove
+// what the runs here refer to.
+func register(ctx context.Context, b *conn.Conn, store *artifact.Store, address, data string) error {
+	if _, ok := service.ObjectBucket(address); ok { // it is in the data folder
+		return nil
+	}
+	if folderaddress.Is(address) {
+		folder, err := folderaddress.Folder(address)
+		if err != nil {
+			return err
+		}
+		if below, err := filepath.Rel(data, folder); err == nil && filepath.IsLocal(below) {
+			return nil
+		}
+	}
+	me, err := storeusers.Of(ctx, b)
+	if err != nil {
+		return err
+	}
+	me.Host, me.Folder = storeusers.Host(), data
+	return storeusers.Register(ctx, store, me)
 }
 
 // wire adds the services to this process.

@@ -74,8 +74,9 @@ type Phase struct {
 	AttemptResults []events.AttemptResult `json:"attempt_results,omitempty"`
 }
 
-// Of sums up the fold of the facts of a run.
-func Of(run events.Run) Summary {
+// Of sums up the fold of the facts of a run. on are the flags of commands on the run that say
+// where it is found.
+func Of(run events.Run, on ...string) Summary {
 	s := Summary{RunID: run.ID, Status: runsummary.StatusOf(run), Cancel: run.Cancel, Published: runsummary.Published(run)}
 	if a := run.Accepted; a != nil {
 		s.RunName, s.RequestedAt, s.Labels = a.RunName, timeOrNil(a.RequestedAt), a.Labels
@@ -99,7 +100,7 @@ func Of(run events.Run) Summary {
 	}
 	s.Gains = gains(s.Scores, s.BaselineScores)
 	if runsummary.TunedModel(run) {
-		s.Export = runsummary.ExportCommand(run)
+		s.Export = runsummary.ExportCommand(run, on...)
 	}
 	if run.Tracked != nil {
 		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -27,6 +28,8 @@ type Removal struct {
 	Sequence uint64
 	// Dir is the folder of the present tracker's reports; empty: it writes none.
 	Dir string
+	// Earlier are folders of reports into which earlier trackers of the same runs wrote.
+	Earlier []string
 	// AnyFolder is set if the reports are removed wherever the links lead.
 	AnyFolder bool
 	// List takes an entry of the list in Dir.
@@ -66,9 +69,17 @@ func (r Removal) Run(ctx context.Context) (done Done, err error) {
 			return done, err
 		}
 	}
+	for _, reports := range r.Earlier {
+		if reports == r.Dir {
+			continue
+		}
+		if err := r.removeEarlier(ctx, reports, entry, &done); err != nil {
+			return done, err
+		}
+	}
 	linked := linkedFolder(r.Deleted)
 	switch {
-	case linked == own:
+	case linked == own, slices.Contains(r.Earlier, filepath.Dir(linked)):
 	case linked == "":
 		if r.AnyFolder && len(r.Deleted.Links) == 0 && !done.found {
 			done.gap("it was not tracked to its end, so that nothing tells where its reports are; %s has none of them", r.Dir)
@@ -93,6 +104,30 @@ func (r Removal) Run(ctx context.Context) (done Done, err error) {
 		return done, runlist.New(filepath.Dir(linked)).Update(ctx, entry)
 	}
 	return done, nil
+}
+
+// removeEarlier removes what an earlier tracker wrote into its folder of reports. What cannot be
+// removed there is a gap, and keeps nothing else from being removed.
+func (r Removal) removeEarlier(ctx context.Context, reports string, entry runlist.Entry, done *Done) error {
+	dir, err := reportfolder.Of(reports, r.Deleted.RunID, r.Deleted.RequestedAt)
+	if err == nil {
+		err = done.removeFolder(dir)
+	}
+	var listed bool
+	if err == nil {
+		listed, err = runlist.New(reports).Has(entry)
+	}
+	if err == nil && listed {
+		done.found = true
+		err = runlist.New(reports).Update(ctx, entry)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		done.gap("an earlier tracker wrote its reports to %s, and they were not removed there: %v", reports, err)
+	}
+	return nil
 }
 
 func (d *Done) gap(format string, args ...any) { d.Gaps = append(d.Gaps, fmt.Sprintf(format, args...)) }

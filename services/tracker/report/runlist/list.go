@@ -76,6 +76,9 @@ func (l *List) Update(ctx context.Context, entries ...Entry) (err error) {
 		// Newest first, because people look for the newest runs.
 		return cmp.Or(b.RequestedAt.Compare(a.RequestedAt), strings.Compare(b.RunID, a.RunID))
 	})
+	if all == nil {
+		all = []Entry{} // which is JSON's empty list
+	}
 	if err := l.replace(FileName, atomicfile.JSON(all)); err != nil {
 		return err
 	}

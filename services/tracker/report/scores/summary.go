@@ -60,8 +60,9 @@ type Metric struct {
 	Histogram  Histogram `json:"histogram"`
 }
 
-// Summarise reads all rows once.
-func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error) {
+// Summarise reads all rows once. on are the flags of commands on the run that say where it is
+// found.
+func Summarise(ctx context.Context, run events.Run, open Opener, on ...string) (Summary, error) {
 	s := Summary{RunID: run.ID, Metrics: []Metric{}}
 	if run.Accepted != nil {
 		s.RunName = run.Accepted.RunName
@@ -71,7 +72,7 @@ func Summarise(ctx context.Context, run events.Run, open Opener) (Summary, error
 		s.Coverage, s.BaselineCoverage = p.Completed.Coverage, p.Completed.BaselineCoverage
 	}
 	if runsummary.TunedModel(run) {
-		s.Export = runsummary.ExportCommand(run)
+		s.Export = runsummary.ExportCommand(run, on...)
 	}
 	values, baseline := make(map[string][]float64), make(map[string][]float64)
 	unscored, baselineUnscored := make(unscoredRows), make(unscoredRows)

@@ -59,8 +59,11 @@ func Root() string {
 func Quickstart() string { return filepath.Join(Root(), "configs", "quickstart.toml") }
 
 // Folders are flags that keep a run inside a folder of the test.
-func Folders(dir string) []string {
-	return []string{"--data", dir + "/data", "--reports", dir + "/reports", "--tracking-uri", "file:" + dir + "/mlruns", "--relaxed-sync"}
+func Folders(dir string) []string { return FoldersBeside(dir, dir+"/data") }
+
+// FoldersBeside is [Folders] with another data folder.
+func FoldersBeside(dir, data string) []string {
+	return []string{"--data", data, "--reports", dir + "/reports", "--tracking-uri", "file:" + dir + "/mlruns", "--relaxed-sync"}
 }
 
 // Up starts "tunebus up" and returns the address of its NATS server. The

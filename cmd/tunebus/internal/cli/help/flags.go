@@ -33,6 +33,9 @@ func FlagError(c *cobra.Command, err error) error {
 		return exit.Input(fmt.Errorf("--%s: a value is missing behind it", bare.GetFlag().Name))
 	}
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if errors.Is(invalid, errRepeated) {
+			return exit.Input(fmt.Errorf("--%s: %w", invalid.GetFlag().Name, errRepeated))
+		}
 		return exit.Input(fmt.Errorf("--%s %s: %s", invalid.GetFlag().Name, strconv.Quote(invalid.GetValue()), wanted(invalid)))
 	}
 	if bad, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/layout"
@@ -62,12 +63,16 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	if server.WithoutWorkers {
 		engines = map[events.Phase]engine.Engine{}
 	}
+	earlier, err := earlierPlaces(cfg, server.Tracker)
+	if err != nil {
+		return nil, exit.Input(err)
+	}
 	start := standalone.Config{
 		Engines:     engines,
 		Trainers:    trainers(cfg),
 		OpenStore:   storeopening.Open,
 		Skip:        server.Skip,
-		Tracker:     server.Tracker,
+		Tracker:     earlier,
 		Settings:    cfg,
 		ObjectBytes: layout.ObjectBytes,
 		Listen:      server.Listen,
@@ -90,6 +95,37 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		}
 	}
 	return local, err
+}
+
+// earlierPlaces has the tracker leave runs of earlier processes in their places, and remove
+// reports from all of them. edit, if set, edits its configuration, too.
+func earlierPlaces(cfg settings.Settings, edit func(*tracker.Config)) (func(*tracker.Config), error) {
+	before, err := places.Read(cfg.Data.Folder)
+	if err != nil {
+		return nil, err
+	}
+	homes, err := before.Homes(cfg, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	var all []tracker.Home
+	for _, h := range homes {
+		home := tracker.Home{Until: h.Until}
+		if home.Reports, err = filepath.Abs(h.Reports); err != nil {
+			return nil, err
+		}
+		if home.TrackingURI, err = folderaddress.Absolute(h.TrackingURI); err != nil {
+			return nil, err
+		}
+		all = append(all, home)
+	}
+	folders, err := before.ReportFolders()
+	return func(c *tracker.Config) {
+		c.Homes, c.EarlierReports = all, folders
+		if edit != nil {
+			edit(c)
+		}
+	}, err
 }
 
 // programs looks for the programs that train and that answer: a service without its own

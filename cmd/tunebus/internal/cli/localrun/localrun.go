@@ -31,6 +31,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/untracked"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/runsummary"
 	"github.com/tunebus/tunebus/pipeline/runwatch"
@@ -104,6 +105,10 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if err != nil {
 		return exit.Input(err)
 	}
+	homes, err := before.Homes(cfg, time.Now())
+	if err != nil {
+		return exit.Input(err)
+	}
 	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{
 		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch,
 	})
@@ -128,7 +133,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	others := unfinished{
-		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, moved: before.Moved(cfg),
+		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, homes: homes,
 		tracking: f.trackingLimit, next: notAskedFor(s, request),
 	}
 	left, err = others.settle(ctx)
@@ -183,7 +188,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		s.Console.Say("publishing is pending: %s could not be reached, or did not take everything in time; this pushes it later:\n  %s",
 			cfg.Data.HubEndpoint, publishLater(s, cfg, start.Specifications, request.ID))
 	}
-	if err := f.finishEnded(ctx, s, local.Bus, start, ended, run.Tracked == nil); err != nil {
+	if err := f.finishEnded(ctx, s, local.Bus, start, homes, ended, run.Tracked == nil); err != nil {
 		return err
 	}
 	for range 2 { // nobody finds this process behind the first time
@@ -198,7 +203,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 
 // finishEnded waits until runs that an earlier process left behind their end have their reports
 // and their tracking. MLflow is waited for no longer if it is known to be away.
-func (f *Flags) finishEnded(ctx context.Context, s *session.Session, b *conn.Conn, start Start, ended []string, away bool) error {
+func (f *Flags) finishEnded(ctx context.Context, s *session.Session, b *conn.Conn, start Start, homes []places.Home, ended []string, away bool) error {
 	limit := f.trackingLimit
 	if away {
 		limit = time.Second
@@ -208,8 +213,13 @@ func (f *Flags) finishEnded(ctx context.Context, s *session.Session, b *conn.Con
 		return err
 	}
 	for _, id := range left {
+		cfg := start.Settings
+		run, err := history.New(b).Run(ctx, id)
+		if i, ok := homeOf(homes, run); ok && err == nil {
+			cfg.Tracker.Reports, cfg.Tracker.TrackingURI = homes[i].Reports, homes[i].TrackingURI
+		}
 		s.Console.Say("run %s ended before, and its tracking is pending; this sends it later:\n  %s",
-			id, trackLater(s, start.Settings, start.Specifications, id))
+			id, trackLater(s, cfg, start.Specifications, id))
 	}
 	return nil
 }

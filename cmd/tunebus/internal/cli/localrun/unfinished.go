@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -84,9 +85,8 @@ type unfinished struct {
 	mode string
 	// asked is the id of the run that this process is asked for.
 	asked string
-	// moved says that the reports and the tracking of those runs go to other places now; empty:
-	// they do not.
-	moved string
+	// homes are where the reports and the tracking of those runs go.
+	homes []places.Home
 	// tracking is the longest wait for MLflow behind the end of a run.
 	tracking time.Duration
 	// next says what becomes of the run that this process has not asked for yet; empty behind
@@ -140,8 +140,8 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.moved != "" && len(able) > 0 {
-		console.Say("of %s, too: %s", strings.Join(able, ", "), u.moved)
+	if err := u.sayHomes(ctx, able); err != nil {
+		return nil, err
 	}
 	u.gate.decide(left)
 	return left, u.finish(ctx, able, before)

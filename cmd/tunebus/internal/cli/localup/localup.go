@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/filelock"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
 // Up is a process that works on a data folder, such as "tunebus up".
@@ -58,7 +59,7 @@ func (u Up) String() string {
 
 // folder is where the files lie.
 func folder() (string, error) {
-	dir, err := os.UserCacheDir()
+	dir, err := userfolder.Cache()
 	return filepath.Join(dir, "tunebus", "up"), err
 }
 

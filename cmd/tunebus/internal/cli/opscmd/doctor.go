@@ -23,6 +23,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
 // Doctor is "tunebus doctor".
@@ -302,6 +303,9 @@ func checkHubCache(ctx context.Context, cfg settings.Settings) view.Finding {
 	var all []huggingface.Cached
 	if err == nil {
 		all, err = huggingface.ListCached(ctx, folder)
+	}
+	if errors.Is(err, userfolder.ErrNone) {
+		err = userfolder.ErrNone
 	}
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateLook, err.Error(), "name a folder by data.hub_cache of the settings"

@@ -18,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/gc"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/storeusers"
 )
 
 type gcFlags struct {
@@ -122,6 +123,9 @@ func collect(ctx context.Context, console *view.Console, b *conn.Conn, store *ar
 	}).Run(ctx)
 	if errors.Is(err, gc.ErrNoReference) {
 		err = fmt.Errorf("nothing was removed from store %s: %w; if it is the right one, say so with --store %s", store.ID(), err, store.ID())
+	}
+	if shared, ok := errors.AsType[*storeusers.SharedError](err); ok {
+		return fmt.Errorf("nothing was removed from store %s: %w; where one is gone for good, remove its object from the store", store.ID(), shared)
 	}
 	return errors.Join(console.Print(view.Collected(removed, sum, f.dryRun)), err)
 }

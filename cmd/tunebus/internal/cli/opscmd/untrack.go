@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/services/tracker"
 )
 
@@ -18,6 +20,13 @@ func (d deletionCommand) untrackFolder(ctx context.Context, folder string, ids [
 	}
 	track, err := tracker.ConfigFrom(cfg, os.Getenv)
 	if err != nil {
+		return err
+	}
+	before, err := places.Read(folder)
+	if err != nil {
+		return exit.Input(err)
+	}
+	if track.EarlierReports, err = before.ReportFolders(); err != nil {
 		return err
 	}
 	track.AnyFolder = true // a person removes what the runs of an own folder left

@@ -8,6 +8,8 @@
 //	…
 //	err = places.Remember(cfg)
 //
+// A run that an earlier process began in other places stays in them, see [Places.Homes].
+//
 // The file is places.json in the data folder. A place that was named relative to the working
 // folder stands in it relative to the data folder, so that both can be moved together.
 package places
@@ -20,8 +22,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/folderaddress"
@@ -45,8 +49,17 @@ type Places struct {
 	// Artifacts is the address of the artifact store; empty: a folder of the data
 	// folder.
 	Artifacts string `json:"artifacts,omitempty"`
+	// Earlier are the places that runs and ups had before, the earliest first.
+	Earlier []Earlier `json:"earlier,omitempty"`
 
 	data string
+}
+
+// Earlier are places that the runs had which were asked for before a time.
+type Earlier struct {
+	Until       time.Time `json:"until"`
+	Reports     string    `json:"reports,omitempty"`
+	TrackingURI string    `json:"tracking_uri,omitempty"`
 }
 
 // Read reads the places of a data folder. A folder that has none has the zero value.
@@ -149,24 +162,6 @@ func (p Places) Text(data string) string {
 	return fmt.Sprintf("as before on the data folder %s, %s; %s %s", data, strings.Join(places, ", and "), strings.Join(others, " or "), name)
 }
 
-// Moved says for people that runs which began with these places are reported and tracked in
-// others from now on, those of the settings; empty if they stay where they are.
-func (p Places) Moved(cfg settings.Settings) string {
-	var moved []string
-	if p.Reports != "" {
-		if there := shown(p.data, p.Reports); !samePath(there, cfg.Tracker.Reports) {
-			moved = append(moved, fmt.Sprintf("reports go to %s from now on, and no more to %s", cfg.Tracker.Reports, there))
-		}
-	}
-	if p.TrackingURI != "" {
-		there, err := shownAddress(p.data, p.TrackingURI)
-		if err == nil && !sameAddress(there, cfg.Tracker.TrackingURI) {
-			moved = append(moved, fmt.Sprintf("tracking goes to %s from now on, and no more to %s", settings.Redacted(cfg.Tracker.TrackingURI), settings.Redacted(there)))
-		}
-	}
-	return strings.Join(moved, "; ")
-}
-
 // Remember writes the places of settings into their data folder, which this process has
 // for itself.
 func Remember(cfg settings.Settings) error {
@@ -182,8 +177,11 @@ func Remember(cfg settings.Settings) error {
 	if p.Artifacts, err = folderaddress.Absolute(cfg.Artifacts.URL); err != nil {
 		return err
 	}
-	if before, err := Read(data); err == nil && before == p {
-		return nil
+	if before, err := Read(data); err == nil {
+		p.Earlier = before.history(p, time.Now())
+		if reflect.DeepEqual(before, p) {
+			return nil
+		}
 	}
 	err = atomicfile.Write(filepath.Join(data, fileName), atomicfile.JSON(p), atomicfile.Options{Perm: 0o600, Sync: true})
 	if err != nil {

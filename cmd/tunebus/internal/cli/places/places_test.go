@@ -3,8 +3,10 @@ package places_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -76,6 +78,57 @@ func TestRemember(t *testing.T) {
 	use(t, &cfg)
 	if cfg.Tracker.Reports != filepath.Join(moved, "k", "my reports") || cfg.Tracker.TrackingURI != "file://"+moved+"/k/ml%201%25" {
 		t.Errorf("behind the move %+v", cfg.Tracker)
+	}
+}
+
+// TestHomes: runs stay in the places that they had when they were asked for, where those can be
+// written and are on this machine; what cannot stay is said.
+func TestHomes(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, folder := range []string{"data", "one", "three"} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := usual(t, "data")
+	var at []time.Time
+	for _, place := range [][2]string{{"one", "file:./ml1"}, {"gone/two", "http://ml.example"}, {"three", "http://other.example/x"}, {"three", "http://other.example/y"}} {
+		cfg.Tracker.Reports, cfg.Tracker.TrackingURI = place[0], place[1]
+		if err := places.Remember(cfg); err != nil {
+			t.Fatal(err)
+		}
+		at = append(at, time.Now())
+	}
+	before, err := places.Read("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	homes, err := before.Homes(cfg, time.Now())
+	if err != nil || len(homes) != 4 {
+		t.Fatalf("%+v, %v", homes, err)
+	}
+	for i, want := range [][2]string{{"one", "file:./ml1"}, {"three", "http://other.example/y"}, {"three", "http://other.example/x"}, {"three", "http://other.example/y"}} {
+		h := homes[i]
+		if h.Reports != want[0] || h.TrackingURI != want[1] || !at[i].Before(h.Until) || i > 0 && !homes[i-1].Until.Before(at[i]) {
+			t.Errorf("%d: %+v, want %v", i, h, want)
+		}
+		if (h.Moved != "") != (i == 1) {
+			t.Errorf("%d: %q", i, h.Moved)
+		}
+	}
+	want := "reports go to three from now on, and no more to gone/two (it is not there any more); " +
+		"tracking goes to http://other.example/y from now on, and no more to http://ml.example (it is not on this machine)"
+	if homes[1].Moved != want || homes[1].LeftReports != "gone/two" || homes[1].LeftTracking != "http://ml.example" {
+		t.Errorf("%+v", homes[1])
+	}
+	folders, err := before.ReportFolders()
+	if got := []string{filepath.Join(dir, "one"), filepath.Join(dir, "gone", "two"), filepath.Join(dir, "three")}; err != nil || !slices.Equal(folders, got) {
+		t.Errorf("folders %q, %v", folders, err)
+	}
+	always := usual(t, "data2")
+	if homes, err := (places.Places{}).Homes(always, time.Now()); err != nil || homes != nil {
+		t.Errorf("of a folder that has only had the usual places: %+v, %v", homes, err)
 	}
 }
 

@@ -6,17 +6,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
 // contexts proposes the contexts of the nats command, which keeps each in a file.
 func contexts(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	folder := os.Getenv("XDG_CONFIG_HOME")
-	if folder == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		folder = filepath.Join(home, ".config")
+	folder, err := userfolder.Config()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	entries, err := os.ReadDir(filepath.Join(folder, "nats", "context"))
 	if err != nil {

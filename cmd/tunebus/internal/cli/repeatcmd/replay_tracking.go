@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tunebus/tunebus/services/tracker/mlflow/restapi"
@@ -99,6 +100,9 @@ func (f *replayTrackingFlags) trackerConfig(cfg settings.Settings, data string, 
 		return tracker.Config{}, err
 	}
 	t, err := tracker.ConfigFrom(cfg, os.Getenv)
+	if err == nil && data != "" {
+		t.DataFolder, err = filepath.Abs(data)
+	}
 	if err == nil && f.to != "" {
 		t, err = t.CopyTo(f.to, os.Getenv)
 	}

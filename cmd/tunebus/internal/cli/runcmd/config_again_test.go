@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,8 +137,14 @@ func TestConfigOfTheReportsRunsAgain(t *testing.T) {
 			if !maps.Equal(first.Labels, second.Labels) || !maps.Equal(first.results(), second.results()) {
 				t.Errorf("labels %q, then %q; results %v, then %v", first.Labels, second.Labels, first.results(), second.results())
 			}
-			// Nothing but the first line, which names the run, may differ.
+			// Nothing but the first line, which names the run, may differ, and what brings
+			// uploaded files back: the second run reads them where they are.
 			_, before, _ := strings.Cut(written, "\n")
+			const uploaded = "# Its files were uploaded: where they are not at their paths, \"tunebus rerun first --from finetune\" starts it again with the uploaded ones.\n"
+			if strings.Contains(before, uploaded) != slices.Contains(c.args, "--copy-inputs") {
+				t.Errorf("config.toml says that files were uploaded: %t\n%s", strings.Contains(before, uploaded), before)
+			}
+			before = strings.Replace(before, uploaded, "", 1)
 			_, after, _ := strings.Cut(clitest.Text(t, filepath.Join(elsewhere, "reports", "second", "config.toml")), "\n")
 			if before != after {
 				t.Errorf("config.toml differs:\n%s\nthen\n%s", before, after)

@@ -47,26 +47,80 @@ func TestStoreOfAnotherDataFolder(t *testing.T) {
 		t.Errorf("status %d\n%s", status, screen)
 	}
 	// A data folder may name its own.
-	status, _, screen = clitest.Run(t, append(evaluationOnly(t, dir, "--settings", filepath.Join(dir, "settings.toml"), "--resume=cancel", "--set", "evaluator.metrics=exact_match"),
-		"--data", filepath.Join(other, "data"))...)
+	status, _, screen = clitest.Run(t, evaluationOnly(t, other, "--settings", filepath.Join(dir, "settings.toml"), "--resume=cancel", "--set", "evaluator.metrics=exact_match")...)
 	if status != 0 {
 		t.Errorf("its own store: status %d\n%s", status, screen)
 	}
 }
 
 // TestOtherPlacesAreSaid: a run that goes on with others says that their reports go to another
-// folder now.
+// folder now, where those that they had are gone, and what brings them back.
 func TestOtherPlacesAreSaid(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	leaveUnfinished(t, dir)
-	clitest.Write(t, filepath.Join(dir, "data"), "places.json", `{"reports":"../old","tracking_uri":"file:../oldml"}`)
+	clitest.Write(t, filepath.Join(dir, "data"), "places.json", `{"reports":"../old","tracking_uri":"file:../gone/oldml"}`)
 	status, _, screen := clitest.Run(t, evaluationOnly(t, dir, "--set", "evaluator.metrics=exact_match")...)
-	want := []string{"of killed, queued, too: reports go to " + dir + "/reports from now on, and no more to " + dir + "/old", "no more to file://" + dir + "/oldml"}
+	want := []string{
+		"of killed, queued: reports go to " + dir + "/reports from now on, and no more to " + dir + "/old (it is not there any more)",
+		"no more to file://" + dir + "/gone/oldml",
+		"\n  tunebus replay tracking --run killed --run queued --data " + dir + "/data --reports " + dir + "/old --tracking-uri file://" + dir + "/gone/oldml",
+	}
 	for _, says := range want {
 		if status != 0 || !strings.Contains(screen, says) {
 			t.Errorf("status %d, want %q\n%s", status, says, screen)
 		}
+	}
+}
+
+// TestRunsStayWhereTheyBegan: runs that an earlier process began are reported and tracked where that one
+// was told to, and those of this process where it is told to. A deletion finds both, and what
+// other commands wrote elsewhere.
+func TestRunsStayWhereTheyBegan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	leaveUnfinished(t, dir)
+	clitest.Write(t, data, "places.json", `{"reports":"../old","tracking_uri":"file:../oldml"}`)
+	if err := os.Mkdir(filepath.Join(dir, "old"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	status, _, screen := clitest.Run(t, evaluationOnly(t, dir, "--run-id", "own", "--set", "evaluator.metrics=exact_match")...)
+	want := "of killed, queued: reports go to " + dir + "/old, and tracking goes to file://" + dir + "/oldml, where they began"
+	if status != 0 || !strings.Contains(screen, want) || strings.Contains(screen, "no more to") {
+		t.Errorf("status %d, want %q\n%s", status, want, screen)
+	}
+	has := func(want bool, path ...string) {
+		t.Helper()
+		if _, err := os.Stat(filepath.Join(append([]string{dir}, path...)...)); (err == nil) != want {
+			t.Errorf("%v is there: %t", path, !want)
+		}
+	}
+	for _, run := range []string{"killed", "queued"} {
+		has(true, "old", run, "config.toml")
+		has(false, "reports", run)
+		if n := len(clitest.MLflowRuns(t, filepath.Join(dir, "oldml"), run)); n == 0 {
+			t.Errorf("%s is not in the MLflow where it began", run)
+		}
+	}
+	has(true, "reports", "own", "config.toml")
+	has(false, "old", "own")
+	for _, folder := range []string{"old", "reports"} { // the usual place follows the last one
+		if status, _, screen := clitest.Run(t, "replay", "tracking", "--run", "own", "--data", data, "--reports", filepath.Join(dir, folder)); status != 0 {
+			t.Fatal(screen)
+		}
+	}
+	clitest.Write(t, filepath.Join(dir, "old", "own"), "notes.txt", "mine")
+	status, out, screen := clitest.Run(t, "delete", "own", "killed", "--yes", "--data", data)
+	if status != 0 || !strings.Contains(out, "notes.txt stays: tunebus did not write it") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+	has(false, "reports", "own")
+	has(false, "old", "own", "config.toml")
+	has(true, "old", "own", "notes.txt")
+	has(false, "old", "killed")
+	if list := clitest.Text(t, filepath.Join(dir, "old", "runs.txt")); strings.Contains(list, "own") || strings.Contains(list, "killed") || !strings.Contains(list, "queued") {
+		t.Errorf("the list:\n%s", list)
 	}
 }
 

@@ -34,6 +34,12 @@ func TestQuickstartFromStartToEnd(t *testing.T) {
 			t.Errorf("no score %s of the base model", name)
 		}
 	}
+	summary := clitest.Object[struct {
+		Export string `json:"export"`
+	}](t, got.Links["pipeline_summary.json"])
+	if !strings.HasSuffix(summary.Export, " --data "+dir+"/data") {
+		t.Errorf("the command that takes the model out: %s", summary.Export)
+	}
 	clitest.InWorkbook(t, got.Links["evaluator_output_detailed.xlsx"], 128, got.Scores)
 	facts, end := clitest.FactTypes(t, startOn(t, dir+"/data"), got.RunID)
 	if facts != clitest.FactsBegin+clitest.FactsFinetune+clitest.FactsInference+clitest.FactsEvaluation+clitest.FactsEnd || !maps.Equal(end.BaselineScores, got.Baseline) {

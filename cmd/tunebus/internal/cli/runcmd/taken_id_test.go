@@ -28,7 +28,7 @@ func TestTakenRunID(t *testing.T) {
 	for id, says := range map[string]string{"taken": "exists already", "gone": "was deleted"} {
 		status, out, screen := clitest.Run(t, append([]string{
 			"run", "--run-id", id, "--predictions", dir + "/answers.jsonl", "--set", `evaluator.metrics=["exact_match"]`,
-		}, append(clitest.Folders(dir), "--data", f.Dir)...)...)
+		}, clitest.FoldersBeside(dir, f.Dir)...)...)
 		if status != 2 || !strings.Contains(screen, says) {
 			t.Errorf("%s: status %d, want 2 and %q\n%s%s", id, status, says, out, screen)
 		}

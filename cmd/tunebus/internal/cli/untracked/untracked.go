@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +106,9 @@ func Write(ctx context.Context, s *session.Session, server *session.Deployment, 
 	}
 	track, err := tracker.ConfigFrom(cfg, os.Getenv)
 	if err != nil {
+		return err
+	}
+	if track.DataFolder, err = filepath.Abs(cfg.Data.Folder); err != nil {
 		return err
 	}
 	track.Logger = s.Logger()

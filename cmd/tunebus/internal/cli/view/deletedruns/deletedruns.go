@@ -159,10 +159,15 @@ func sums(w io.Writer, r deletion.Report, verb, is string) {
 
 // stays says what stays, and why: what other runs use, and what is too young to be removed.
 func stays(w io.Writer, r deletion.Report) {
-	used, young := gc.Sum{}, r.Kept
+	kept := gc.Sum{Count: r.Kept.Count - r.Shared.Count, Bytes: r.Kept.Bytes - r.Shared.Bytes}
+	if r.Shared.Count > 0 {
+		fmt.Fprintf(w, "%s %s: the runs of %s may need %s, in the same store\n",
+			size(r.Shared, "artifact"), stay(r.Shared), view.Printable(strings.Join(r.SharedWith, ", ")), them(r.Shared))
+	}
+	used, young := gc.Sum{}, kept
 	if len(r.UsedBy) > 0 {
 		young = r.Young
-		used = gc.Sum{Count: r.Kept.Count - young.Count, Bytes: r.Kept.Bytes - young.Bytes}
+		used = gc.Sum{Count: kept.Count - young.Count, Bytes: kept.Bytes - young.Bytes}
 	}
 	if used.Count > 0 {
 		by := fmt.Sprintf("run %s uses %s", r.UsedBy[0], them(used))

@@ -92,7 +92,7 @@ func Show(d Detail) view.Result {
 	} else {
 		d.attempts = runsummary.Attempts(d.Run, 1)
 	}
-	value := detail{Summary: pipelinesummary.Of(d.Run), Archived: d.Archived, Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
+	value := detail{Summary: pipelinesummary.Of(d.Run, d.Again.On...), Archived: d.Archived, Progress: d.Progress, Unreadable: d.Unreadable, Stopped: d.Stopped, Waits: d.Waits}
 	if d.Stopped {
 		value.Status = runsummary.StatusStopped
 		for i, p := range value.Phases {
