@@ -21,6 +21,7 @@ type measured struct {
 	Dir, Size, DType string
 	Bits             int
 	Full, DoRA       bool
+	Answers          bool // nothing is trained
 	Rows, Tokens     int
 	Train            TrainConfig
 }
@@ -37,6 +38,8 @@ func (m measured) String() string {
 		how += ", all weights"
 	case m.DoRA:
 		how += ", DoRA"
+	case m.Answers:
+		how += ", answers"
 	}
 	if m.Train.Optimizer != "" {
 		how += ", " + m.Train.Optimizer
@@ -103,6 +106,9 @@ func TestMeasuredProcess(t *testing.T) {
 }
 
 func (m measured) measure(ctx context.Context) error {
+	if m.Answers {
+		return m.answer(ctx)
+	}
 	p := m.plan()
 	_, before := memory()
 	said, err := p.Memory()
@@ -117,6 +123,29 @@ func (m measured) measure(ctx context.Context) error {
 		return err
 	}
 	if _, err := model.Train(ctx, p.Training, p.Validation, p.Train, Hooks{}, ""); err != nil {
+		return err
+	}
+	most, _ := memory()
+	return json.NewEncoder(os.Stdout).Encode(outcome{before, most, said})
+}
+
+// answer has all rows answered at once, half of each a prompt.
+func (m measured) answer(ctx context.Context) error {
+	_, before := memory()
+	said, err := Answering{Dir: m.Dir, Bits: m.Bits}.Memory(m.Rows, m.Rows*m.Tokens)
+	if err != nil {
+		return err
+	}
+	model, err := OpenQuantised(m.Dir, m.Bits)
+	if err != nil {
+		return err
+	}
+	var prompts [][]int32
+	for i := range m.Rows {
+		prompts = append(prompts, slices.Repeat([]int32{int32(2 + i)}, m.Tokens/2))
+	}
+	cfg := GenerateConfig{MaxNewTokens: m.Tokens / 2, BatchSize: m.Rows}
+	if err := model.Generate(ctx, prompts, cfg, func(int, []int32) error { return nil }); err != nil {
 		return err
 	}
 	most, _ := memory()
@@ -173,53 +202,71 @@ func (c *checkpoints) of(tb testing.TB, size, dtype string) string {
 	return dir
 }
 
-// measuredModes are the ways to train that are measured.
-func measuredModes(size string) []measured {
-	short := func(m measured) measured {
-		m.Size, m.Rows, m.Tokens, m.Train.Epochs = size, 8, 128, 2
-		if m.DType == "" {
-			m.DType = "bfloat16"
-		}
-		return m
+// measuredTypes are trainings on bases of all types, and answers, and measuredMethods the
+// other ways to train that are measured.
+func measuredTypes(size string) []measured {
+	checkpointing := TrainConfig{GradientCheckpointing: true}
+	return []measured{
+		short(size, measured{DType: "float32"}), short(size, measured{}), short(size, measured{Bits: 8}), short(size, measured{Bits: 4}),
+		short(size, measured{Bits: 4, Train: checkpointing}), short(size, measured{Full: true}),
+		long(size, measured{Bits: 4, Train: checkpointing}), short(size, measured{Answers: true}), short(size, measured{Answers: true, DType: "float32"}),
 	}
-	long := func(m measured) measured {
-		m = short(m)
-		m.Rows, m.Tokens, m.Train.Epochs = 1, 2048, 1
-		return m
-	}
+}
+
+func measuredMethods(size string) []measured {
 	with := func(optimizer string) TrainConfig { return TrainConfig{Optimizer: optimizer} }
 	checkpointing := TrainConfig{GradientCheckpointing: true}
 	return []measured{
-		short(measured{DType: "float32"}), short(measured{}), short(measured{Bits: 8}), short(measured{Bits: 4}),
-		short(measured{DoRA: true, Bits: 4}), short(measured{Train: checkpointing}), short(measured{Bits: 4, Train: checkpointing}),
-		short(measured{Full: true}), short(measured{Full: true, DType: "float32", Train: TrainConfig{KeepBest: true}}),
-		short(measured{Full: true, Train: with("adafactor")}), short(measured{Full: true, Train: with("adamw_8bit")}), short(measured{Full: true, Train: with("sgd")}),
-		long(measured{}), long(measured{Bits: 4, Train: checkpointing}), long(measured{Full: true, Train: checkpointing}),
+		short(size, measured{DoRA: true, Bits: 4}), short(size, measured{Train: checkpointing}),
+		short(size, measured{Full: true, DType: "float32", Train: TrainConfig{KeepBest: true}}), short(size, measured{Full: true, Train: with("adafactor")}),
+		short(size, measured{Full: true, Train: with("adamw_8bit")}), short(size, measured{Full: true, Train: with("sgd")}),
+		long(size, measured{}), long(size, measured{Full: true, Train: checkpointing}), short(size, measured{Answers: true, Bits: 4}),
 	}
 }
 
-// TestEstimate: what a training is said to take, before anything of it is read, is what
-// it takes at most.
+// short are two batches of eight rows.
+func short(size string, m measured) measured {
+	m.Size, m.Rows, m.Tokens = size, 8, 128
+	if m.DType == "" {
+		m.DType = "bfloat16"
+	}
+	return m
+}
+
+// long are two batches of one row.
+func long(size string, m measured) measured {
+	m = short(size, m)
+	m.Rows, m.Tokens = 1, 2048
+	return m
+}
+
+// TestEstimate: what a training, or answering, is said to take before anything of it is
+// read is what it takes at most.
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 	made := &checkpoints{t.TempDir(), map[string]bool{}}
-	for _, size := range []string{"1M", "10M"} {
-		for _, m := range measuredModes(size) {
-			m.Dir = made.of(t, m.Size, m.DType)
-			if off := m.inProcess(t).off(); math.Abs(off) > 0.15 {
-				t.Errorf("%s: the estimate is off by %+.1f %%", m, 100*off)
-			}
+	for _, m := range slices.Concat(measuredTypes("1M"), measuredMethods("1M"), measuredTypes("10M")) {
+		m.Dir = made.of(t, m.Size, m.DType)
+		if off := m.inProcess(t).off(); math.Abs(off) > 0.15 {
+			t.Errorf("%s: the estimate is off by %+.1f %%", m, 100*off)
 		}
 	}
 }
 
-// BenchmarkEstimate is TestEstimate for a model of 135 M weights.
+// BenchmarkEstimate measures all ways to train larger models.
 func BenchmarkEstimate(b *testing.B) {
 	made := &checkpoints{b.TempDir(), map[string]bool{}}
-	for b.Loop() {
-		for _, m := range measuredModes("135M") {
-			m.Dir = made.of(b, m.Size, m.DType)
-			m.inProcess(b)
+	for _, size := range []string{"10M", "135M"} {
+		for _, m := range slices.Concat(measuredTypes(size), measuredMethods(size)) {
+			b.Run(m.String(), func(b *testing.B) {
+				m.Dir = made.of(b, m.Size, m.DType)
+				for b.Loop() {
+					o := m.inProcess(b)
+					const megabyte = 1e6
+					b.ReportMetric(float64(o.estimated())/megabyte, "MB-estimated")
+					b.ReportMetric(float64(o.Peak)/megabyte, "MB")
+				}
+			})
 		}
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"runtime/metrics"
 )
 
+// leastSlack is what Go lets lie in any case.
+const leastSlack = 4 << 20
+
 // slack is how much memory that is not used any more a training lets lie beside so much
 // that is used. Go would let as much lie as is used, which a training of large models
 // cannot afford, and a collection takes little time: the numbers have no pointers.
 func slack(used int64) int64 {
-	const least, share = 4 << 20, 16
-	return max(least, used/share)
+	const share = 16
+	return max(leastSlack, used/share)
 }
 
 // garbage has what is not used any more collected.
