@@ -1,8 +1,6 @@
 package net
 
-import (
-	"github.com/tunebus/tunebus/llm/internal/kernel"
-)
+import "github.com/tunebus/tunebus/llm/internal/kernel"
 
 // room makes buffers large enough. With sizes it makes none, and notes how large each
 // would become: what a step takes is counted by the code that makes it.
@@ -41,34 +39,49 @@ type Size struct {
 	Counted         int // tokens that count in the loss
 }
 
-// reserveFor makes the buffers large enough for the batches of a training, and of its
-// validation.
-func (t *Trainer) reserveFor(r room, training, validation Size) {
+// largest are the buffers of the largest batches of a training, and of its validation.
+func (t *Trainer) largest(training, validation Size) room {
+	r := room{sizes: map[*[]float32]int{}}
 	t.learning = true
 	t.reserve(r, training)
 	if validation.Tokens > 0 {
 		t.learning = false
 		t.reserve(r, validation)
 	}
+	return r
 }
 
 // Reserve makes the buffers for the largest batches of a training, and of its validation,
 // so that none is made a second time for a larger batch.
-func (t *Trainer) Reserve(training, validation Size) { t.reserveFor(room{}, training, validation) }
+func (t *Trainer) Reserve(training, validation Size) {
+	for b, n := range t.largest(training, validation).sizes {
+		*b = grow(*b, n)
+	}
+	t.reserveRest(Size{Longest: max(training.Longest, validation.Longest), Counted: max(training.Counted, validation.Counted)})
+}
+
+// reserveRest makes room in what has buffers of its own.
+func (t *Trainer) reserveRest(s Size) {
+	for i := range t.rotary {
+		t.rotary[i].Reach(s.Longest)
+	}
+	t.vocabulary.make(s.Counted)
+	for i := range t.worker {
+		t.worker[i].scratch.Reserve(t.turned(s.Longest))
+	}
+}
 
 // Bytes is how much memory a training takes for such batches beside its weights, and their
 // gradients. Of the weights that a network does not have it need only have those of norms
 // and magnitudes.
 func (t *Trainer) Bytes(training, validation Size) int64 {
-	r := room{sizes: map[*[]float32]int{}}
-	t.reserveFor(r, training, validation)
-	sum := r.bytes()
+	sum, longest := t.largest(training, validation).bytes(), max(training.Longest, validation.Longest)
 	for i := range t.rotary {
-		sum += t.rotary[i].BytesFor(max(training.Longest, validation.Longest))
+		sum += t.rotary[i].BytesFor(longest)
 	}
 	const ofToken, ofLoss = 4 + 4 + 8 + 4, 8 // see batch and vocabulary
 	sum += ofToken*int64(max(training.Tokens, validation.Tokens)) + ofLoss*int64(max(training.Counted, validation.Counted))
-	return sum + int64(len(t.worker))*int64(kernel.ScratchBytes(t.turned(max(training.Longest, validation.Longest))))
+	return sum + int64(len(t.worker))*int64(kernel.ScratchBytes(t.turned(longest)))
 }
 
 // turned is how many rows the largest matrix has that a goroutine turns: a share of the
@@ -113,9 +126,6 @@ func (t *Trainer) reserveWorkers(r room, s Size) {
 		r.each(queryBlock*up16(s.Longest), &w.scores)
 		if t.learning {
 			r.each(queryBlock*up16(s.Longest), &w.gradients)
-		}
-		if r.sizes == nil {
-			w.scratch.Reserve(t.turned(s.Longest))
 		}
 		r.atLeast(dropped, &w.dropped)
 		r.atLeast(whole, &w.whole)

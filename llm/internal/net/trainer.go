@@ -94,7 +94,9 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 	if err := t.batch.fill(rows, t.net.Shape.Vocab); err != nil {
 		return 0, 0, err
 	}
-	t.reserve(room{}, Size{Tokens: t.tokens(), Longest: t.batch.longest, Counted: len(t.batch.where)})
+	s := Size{Tokens: t.tokens(), Longest: t.batch.longest, Counted: len(t.batch.where)}
+	t.reserve(room{}, s)
+	t.reserveRest(s)
 	t.crew.Run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
 		sum += l
@@ -132,12 +134,6 @@ func (t *Trainer) projection(l, i int) projection {
 // reserve makes the buffers large enough for a batch of a size.
 func (t *Trainer) reserve(r room, s Size) {
 	c, n := t.net.Shape, s.Tokens
-	if r.sizes == nil {
-		for i := range t.rotary {
-			t.rotary[i].Reach(s.Longest)
-		}
-		t.vocabulary.make(s.Counted)
-	}
 	t.vocabulary.reserve(r, c)
 	t.reserveWorkers(r, s)
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
