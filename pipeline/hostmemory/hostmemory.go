@@ -2,8 +2,8 @@
 // available, or what the limits of its control groups leave, of versions 1 and 2. It reads
 // the files of Linux; other systems say nothing.
 //
-//	room, ok := hostmemory.Machine().Available()
-//	if ok && needed > room.Bytes { … }
+//	free, ok := hostmemory.Machine().Available()
+//	if ok && needed > free.Bytes { … }
 package hostmemory
 
 import (
@@ -27,8 +27,8 @@ func Machine() Host { return Host{"/proc", "/sys/fs/cgroup"} }
 // /sys/fs/cgroup.
 func Folders(proc, groups string) Host { return Host{proc, groups} }
 
-// Room is memory that can still be taken.
-type Room struct {
+// Free is memory that can still be taken.
+type Free struct {
 	Bytes int64
 	// Of says whose it is, such as "the machine".
 	Of string
@@ -36,16 +36,16 @@ type Room struct {
 
 // Available is how much memory this process may still take. ok is false where nothing
 // says so.
-func (h Host) Available() (room Room, ok bool) {
+func (h Host) Available() (free Free, ok bool) {
 	if n, has := field(filepath.Join(h.proc, "meminfo"), "MemAvailable:"); has {
-		room, ok = Room{n << 10, "the machine"}, true
+		free, ok = Free{n << 10, "the machine"}, true
 	}
 	for _, g := range h.ofProcess() {
-		if left, limited := g.left(); limited && (!ok || left < room.Bytes) {
-			room, ok = Room{left, "the control group of the process (" + g.version.limit + ")"}, true
+		if left, limited := g.left(); limited && (!ok || left < free.Bytes) {
+			free, ok = Free{left, "the control group of the process (" + g.version.limit + ")"}, true
 		}
 	}
-	return room, ok
+	return free, ok
 }
 
 // Used is how much memory this process takes, and took at most so far. Both are 0 where

@@ -64,9 +64,9 @@ func TestAvailable(t *testing.T) {
 			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/docker/0123\n", "cgroup/memory/memory.limit_in_bytes": "700\n", "cgroup/memory/memory.usage_in_bytes": "100\n",
 		}, 600, "memory.limit_in_bytes"},
 	} {
-		room, ok := machine(t, c.files).Available()
-		if room.Bytes != c.bytes || !strings.Contains(room.Of, c.of) || ok != (c.of != "") {
-			t.Errorf("%s: %+v, %t; want %d of %q", name, room, ok, c.bytes, c.of)
+		free, ok := machine(t, c.files).Available()
+		if free.Bytes != c.bytes || !strings.Contains(free.Of, c.of) || ok != (c.of != "") {
+			t.Errorf("%s: %+v, %t; want %d of %q", name, free, ok, c.bytes, c.of)
 		}
 	}
 }

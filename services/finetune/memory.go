@@ -66,12 +66,12 @@ func (e Engine) estimate(b *baseModel, s events.FineTuner, r rows) (llm.Memory, 
 	if err != nil {
 		return llm.Memory{}, nil
 	}
-	room, known := e.host().Available()
-	if !known || needed.Sum() <= room.Bytes {
+	free, known := e.host().Available()
+	if !known || needed.Sum() <= free.Bytes {
 		return needed, nil
 	}
-	text := fmt.Sprintf("the training needs %s of memory, and %s has %s left: %s. ", hostmemory.Size(needed.Sum()), room.Of, hostmemory.Size(room.Bytes), parts(needed))
-	return needed, engine.Permanent(notEnoughMemory, fmt.Errorf("fine_tuner.base_model_id = %q: %s%s", s.BaseModelID, text, b.advice(s, r, needed.Sum(), room.Bytes)))
+	text := fmt.Sprintf("the training needs %s of memory, and %s has %s left: %s. ", hostmemory.Size(needed.Sum()), free.Of, hostmemory.Size(free.Bytes), parts(needed))
+	return needed, engine.Permanent(notEnoughMemory, fmt.Errorf("fine_tuner.base_model_id = %q: %s%s", s.BaseModelID, text, b.advice(s, r, needed.Sum(), free.Bytes)))
 }
 
 // parts says what memory is for.
@@ -108,7 +108,7 @@ func (b *baseModel) remedies(s events.FineTuner, r rows) (out []remedy) {
 
 // advice says what a training that needs so much memory would need if a key were another
 // one, of the keys with which it would be much less.
-func (b *baseModel) advice(s events.FineTuner, r rows, needs, room int64) string {
+func (b *baseModel) advice(s events.FineTuner, r rows, needs, free int64) string {
 	var said []string
 	all, allRows := s, r
 	least := needs
@@ -128,15 +128,15 @@ func (b *baseModel) advice(s events.FineTuner, r rows, needs, room int64) string
 			said, least = append(said, hostmemory.Size(m.Sum())+" with all of these"), m.Sum()
 		}
 	}
-	switch n := len(said); {
-	case n == 0:
+	switch n := len(said); n {
+	case 0:
 		return "Train a smaller model, or where there is more memory"
-	case n == 1:
+	case 1:
 	default:
 		said = slices.Concat(said[:n-2], []string{said[n-2] + ", and " + said[n-1]})
 	}
 	out := "It would need " + strings.Join(said, ", ")
-	if least > room {
+	if least > free {
 		out += "; that is still too much, so take a smaller model, or train where there is more memory"
 	}
 	return out

@@ -23,8 +23,8 @@ func (e Engine) fits(name string, p pass) error {
 	if err != nil {
 		return nil
 	}
-	room, known := e.host().Available()
-	if !known || needed.Sum() <= room.Bytes {
+	free, known := e.host().Available()
+	if !known || needed.Sum() <= free.Bytes {
 		return nil
 	}
 	advice := "take a smaller model, or answer where there is more memory"
@@ -32,11 +32,11 @@ func (e Engine) fits(name string, p pass) error {
 		four := llm.Answering{Dir: p.Weights(), Bits: 4, Adapter: p.Adapter()}
 		if m, err := four.Memory(1, generation.BlockTokens); err == nil && m.Sum() < needed.Sum()*19/20 {
 			advice = fmt.Sprintf("it would need %s with inferencer.load_in_4bit = true", hostmemory.Size(m.Sum()))
-			if m.Sum() > room.Bytes {
+			if m.Sum() > free.Bytes {
 				advice += ", which is still too much: take a smaller model, or answer where there is more memory"
 			}
 		}
 	}
 	return engine.Permanent("not_enough_memory", fmt.Errorf("%s needs %s of memory to answer, and %s has %s left: weights %s, keys and values of one row %s, other %s; %s", name,
-		hostmemory.Size(needed.Sum()), room.Of, hostmemory.Size(room.Bytes), hostmemory.Size(needed.Weights), hostmemory.Size(needed.Activations), hostmemory.Size(needed.Other), advice))
+		hostmemory.Size(needed.Sum()), free.Of, hostmemory.Size(free.Bytes), hostmemory.Size(needed.Weights), hostmemory.Size(needed.Activations), hostmemory.Size(needed.Other), advice))
 }

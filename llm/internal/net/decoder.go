@@ -154,7 +154,7 @@ func (d *Decoder) begin(tokens []Token) {
 			d.last = append(d.last, row)
 		}
 	}
-	r := room{}
+	r := buffers{}
 	r.each(n*c.Hidden, &d.x, &d.given)
 	r.each(n*c.queries(), &d.q, &d.attended)
 	r.each(n*c.keys(), &d.k, &d.v)

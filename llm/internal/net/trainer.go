@@ -95,7 +95,7 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 		return 0, 0, err
 	}
 	s := Size{Tokens: t.tokens(), Longest: t.batch.longest, Counted: len(t.batch.where)}
-	t.reserve(room{}, s)
+	t.reserve(buffers{}, s)
 	t.reserveRest(s)
 	t.crew.Run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
@@ -132,7 +132,7 @@ func (t *Trainer) projection(l, i int) projection {
 }
 
 // reserve makes the buffers large enough for a batch of a size.
-func (t *Trainer) reserve(r room, s Size) {
+func (t *Trainer) reserve(r buffers, s Size) {
 	c, n := t.net.Shape, s.Tokens
 	t.vocabulary.reserve(r, c)
 	t.reserveWorkers(r, s)

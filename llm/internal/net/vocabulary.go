@@ -16,7 +16,7 @@ type vocabulary struct {
 }
 
 // reserve makes the buffers of a chunk.
-func (v *vocabulary) reserve(r room, c Shape) {
+func (v *vocabulary) reserve(r buffers, c Shape) {
 	v.chunk = min(max(1<<22/c.Vocab, 24), 256)
 	r.each(v.chunk*c.Hidden, &v.in, &v.d)
 	r.each(v.chunk*c.Vocab, &v.logits)

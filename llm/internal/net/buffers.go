@@ -2,13 +2,13 @@ package net
 
 import "github.com/tunebus/tunebus/llm/internal/kernel"
 
-// room makes buffers large enough. With sizes it makes none, and notes how large each
+// buffers makes buffers large enough. With sizes it makes none, and notes how large each
 // would become: what a step takes is counted by the code that makes it.
-type room struct{ sizes map[*[]float32]int }
+type buffers struct{ sizes map[*[]float32]int }
 
 // each makes room for n numbers in each buffer.
-func (r room) each(n int, buffers ...*[]float32) {
-	for _, b := range buffers {
+func (r buffers) each(n int, each ...*[]float32) {
+	for _, b := range each {
 		if r.sizes != nil {
 			r.sizes[b] = max(r.sizes[b], n)
 		} else {
@@ -19,10 +19,10 @@ func (r room) each(n int, buffers ...*[]float32) {
 
 // atLeast makes room for n numbers in a buffer that may have to be larger for another one
 // who has it, too.
-func (r room) atLeast(n int, b *[]float32) { r.each(max(n, len(*b)), b) }
+func (r buffers) atLeast(n int, b *[]float32) { r.each(max(n, len(*b)), b) }
 
 // bytes is how much memory the buffers that were counted take.
-func (r room) bytes() int64 {
+func (r buffers) bytes() int64 {
 	const number, line = 4, 64
 	sum := int64(0)
 	for _, n := range r.sizes {
@@ -40,8 +40,8 @@ type Size struct {
 }
 
 // largest are the buffers of the largest batches of a training, and of its validation.
-func (t *Trainer) largest(training, validation Size) room {
-	r := room{sizes: map[*[]float32]int{}}
+func (t *Trainer) largest(training, validation Size) buffers {
+	r := buffers{sizes: map[*[]float32]int{}}
 	t.learning = true
 	t.reserve(r, training)
 	if validation.Tokens > 0 {
@@ -92,7 +92,7 @@ func (t *Trainer) turned(longest int) int {
 }
 
 // reserveWorkers makes the buffers that goroutines have of their own.
-func (t *Trainer) reserveWorkers(r room, s Size) {
+func (t *Trainer) reserveWorkers(r buffers, s Size) {
 	c := t.net.Shape
 	share := func(n, step int) int { // the largest one of a goroutine
 		units := (n + step - 1) / step
