@@ -10,6 +10,6 @@ func NewBatch(m *Model, cfg generation.Config) *generation.Batch {
 
 // CacheBytes is how much memory a batch takes for the keys and values of so many tokens.
 func CacheBytes(c Config, tokens int) int64 {
-	const keysAndValues, float32Bytes = 2, 4
+	const keysAndValues = 2
 	return keysAndValues * float32Bytes * int64(c.Layers) * int64(c.KVHeads) * int64(c.HeadDim) * int64(tokens)
 }

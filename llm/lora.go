@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/internal/kernel"
 	"github.com/tunebus/tunebus/llm/internal/peft"
 )
 
@@ -219,9 +220,21 @@ func lastNames(modules []string) []string {
 
 // rowLengths are the lengths of the rows of a matrix.
 func rowLengths(p *param) []float32 {
-	out, width, values := make([]float32, p.shape[0]), p.shape[1], p.values()
-	for i := range out {
-		out[i] = length(values[i*width : (i+1)*width])
+	out, width := make([]float32, p.shape[0]), p.shape[1]
+	if p.kept == nil {
+		for i := range out {
+			out[i] = length(p.data[i*width : (i+1)*width])
+		}
+		return out
+	}
+	const together = kernel.PanelColumns // not the whole matrix in float32
+	part, scratch := make([]float32, together*width), new(kernel.Scratch)
+	for from := 0; from < len(out); from += together {
+		n := min(together, len(out)-from)
+		p.kept.Fill(scratch, part, from, n)
+		for i := range n {
+			out[from+i] = length(part[i*width : (i+1)*width])
+		}
 	}
 	return out
 }
@@ -236,14 +249,17 @@ func length(row []float32) float32 {
 }
 
 // on is the adapter on a model with this configuration, without weights.
-func (c LoRAConfig) on(of Config) (*adapter, error) {
-	c.TargetModules = c.modules(of)
+func (c LoRAConfig) on(of Config) (*adapter, error) { return c.of(newModel(of)) }
+
+// of is the adapter on a model, without weights.
+func (c LoRAConfig) of(m *Model) (*adapter, error) {
+	c.TargetModules = c.modules(m.cfg)
 	for _, t := range c.TargetModules {
-		if has := of.projections(); !slices.Contains(has, t) {
+		if has := m.cfg.projections(); !slices.Contains(has, t) {
 			return nil, fmt.Errorf("module %q is none of %s", t, strings.Join(has, ", "))
 		}
 	}
-	a, err := newModel(of).newAdapter(c.described())
+	a, err := m.newAdapter(c.described())
 	if err == nil {
 		err = a.checkPatterns()
 	}

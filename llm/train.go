@@ -161,6 +161,8 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 			return TrainResult{}, err
 		}
 	}
+	t.net.Reserve(cfg.batchSizes(examples, validation))
+	t.garbage.collect()
 	saved := t.step
 	res := TrainResult{FinalLoss: t.loss, FinalEvalLoss: t.validated.last, Planned: t.total, Tokens: t.order(examples).tokensBefore(t.step, perEpoch), Rows: rows, Sequences: examples.len()}
 	if err := t.evaluateIfDue(ctx, validation, hooks); err != nil {
@@ -232,6 +234,7 @@ func (t *trainer) optimize(ctx context.Context, examples usable, group [][]int) 
 		}
 		sum += loss
 		n += count
+		t.garbage.collect()
 	}
 	if n == 0 {
 		return StepInfo{}, 0, fmt.Errorf("%w: no token of any example counts in the loss", ErrNothing)

@@ -28,13 +28,14 @@ type trainer struct {
 	validated   validations
 	schedule    *schedule.Schedule
 	told        told
+	garbage     *garbage
 	reshuffled  bool // see rowOrder
 }
 
 // newTrainer makes the trainer of a training of so many steps. An error names what the
 // settings ask for and there is not.
 func newTrainer(m *Model, cfg TrainConfig, total int64) (*trainer, error) {
-	t := &trainer{cfg: cfg, model: m, learn: m.trainable(), total: total}
+	t := &trainer{cfg: cfg, model: m, learn: m.trainable(), total: total, garbage: newGarbage()}
 	thaw(t.learn)
 	gradients := map[*param][]float32{}
 	var learned []optimizer.Weight
@@ -99,11 +100,7 @@ func (t *trainer) evaluate(ctx context.Context, examples usable) (float64, error
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("evaluate: %w", context.Cause(ctx))
 		}
-		batch := make([]int, min(t.cfg.EvalBatchSize, examples.len()-at))
-		for i := range batch {
-			batch[i] = at + i
-		}
-		rows, err := examples.read(batch)
+		rows, err := examples.read(following(at, min(t.cfg.EvalBatchSize, examples.len()-at)))
 		if err != nil {
 			return 0, fmt.Errorf("evaluate: %w", err)
 		}
@@ -113,6 +110,7 @@ func (t *trainer) evaluate(ctx context.Context, examples usable) (float64, error
 		}
 		sum += loss
 		n += count
+		t.garbage.collect()
 	}
 	return sum / float64(max(n, 1)), nil
 }

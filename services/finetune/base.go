@@ -48,17 +48,13 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 // to be trained. An adapter that is there already is trained further, or merged
 // into the weights.
 func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
-	bits := 0
-	if !s.FullFinetuning { // which trains all of them
-		bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
-	}
-	if b.quantised && bits == 8 {
+	if b.quantised && bits(s) == 8 {
 		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.load_in_8bit = true has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID))
 	}
 	if b.sees && s.FullFinetuning {
 		b.notes = append(b.notes, "fine_tuner.full_finetuning = true: the result is the text part as a model of its own, without the vision part; an adapter fits the whole model")
 	}
-	model, err := llm.OpenQuantised(b.Weights, bits)
+	model, err := llm.OpenQuantised(b.Weights, bits(s))
 	if err == nil && b.Adapter != "" {
 		err = model.LoadAdapter(b.Adapter)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
@@ -17,10 +18,20 @@ import (
 )
 
 // Engine is the built-in engine: it trains on the CPU, in pure Go.
-type Engine struct{}
+type Engine struct {
+	// Host says how much memory there is. Default: this machine.
+	Host *hostmemory.Host
+}
+
+func (e Engine) host() hostmemory.Host {
+	if e.Host != nil {
+		return *e.Host
+	}
+	return hostmemory.Machine()
+}
 
 // Run implements [engine.Engine].
-func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
+func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	s := job.Request.Specification.FineTuner
 	res := engine.Result{Notes: spec.EngineNotes(job.Request.Specification, events.Finetune, spec.Builtin).Lines()}
 	if err := CheckSchedule(s); err != nil {
@@ -30,6 +41,9 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 	if err != nil {
 		return res, err
 	}
+	if _, err := e.estimate(&base, s, fewest()); err != nil { // before the rows are prepared
+		return res, err
+	}
 	data, err := inputs.Prepare(ctx, job, base.Base, nil)
 	defer data.Release()
 	res.Datasets = data.Datasets
@@ -37,6 +51,12 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		return res, err
 	}
 	res.Notes = append(res.Notes, data.Notes...)
+	needed, err := e.estimate(&base, s, prepared(data))
+	if err != nil {
+		return res, err
+	}
+	before, _ := e.host().Used()
+	engine.WriteLog(job, "info", fmt.Sprintf("the training is going to take %s of memory: %s", hostmemory.Size(needed.Sum()), parts(needed)))
 	job.Stage(engine.StageLoad)
 	named := progress.Doing(ctx, fmt.Sprintf("opening fine_tuner.base_model_id = %q", s.BaseModelID))
 	model, err := base.open(s)
@@ -72,6 +92,11 @@ func (Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error) {
 		"total_training_steps": float64(trained.Steps),
 		"trainable_parameters": float64(model.TrainableParameters()),
 		"training_rows":        float64(data.Rows),
+
+		"estimated_memory_bytes": float64(before + needed.Sum()),
+	}
+	if _, most := e.host().Used(); most > 0 {
+		res.Statistics["peak_memory_bytes"] = float64(most)
 	}
 	if trained.FinalEvalLoss != 0 { // it is 0 without validation data
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -25,6 +26,8 @@ type Engine struct {
 	// SaveEvery is how often the answers so far are saved, so that a later
 	// attempt need not generate them again. Default 30 s.
 	SaveEvery time.Duration
+	// Host says how much memory there is. Default: this machine.
+	Host *hostmemory.Host
 
 	window int // how far rows may be ahead; 0: windowRows
 }
@@ -55,6 +58,13 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
 	}
+	g := &work{job: job, window: e.window}
+	for i := range passes {
+		passes[i].bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
+		if err := e.fits(g.name(passes[i]), passes[i]); err != nil {
+			return res, err
+		}
+	}
 	job.Stage(engine.StageTokenise)
 	q, err := inputs.OpenQuestions(ctx, job)
 	if q.Set.Key != "" {
@@ -69,9 +79,8 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	saver := newSaver(job, e.SaveEvery)
 	defer saver.close()
-	g := &work{job: job, saver: saver, questions: q, window: e.window, total: q.Rows * int64(len(passes))}
+	g.saver, g.questions, g.total = saver, q, q.Rows*int64(len(passes))
 	for _, p := range passes {
-		p.bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
 		a, err := g.run(ctx, p)
 		res.TokensIn, res.TokensOut = g.tokensIn, g.tokensOut
 		res.Datasets[0].CutInPrompt = g.cut

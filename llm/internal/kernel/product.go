@@ -39,9 +39,26 @@ func Reuse(old []float32, n int) []float32 {
 const (
 	deepest      = 512
 	deepestStrip = 256
+	// tallest is the largest number of rows of a tile.
+	tallest = 12
 	// block is how many numbers of strips there are at once.
 	block = 192 * 1024
 )
+
+// strips is how many numbers the strips of so many rows of A have at most.
+func strips(rows int) int { return min(block, rows*deepestStrip) + tallest*deepestStrip }
+
+// Reserve makes room for products with so many rows of A at most, so that it is not made
+// anew for each that is a little larger than those before.
+func (s *Scratch) Reserve(rows int) {
+	s.panel, s.turned, s.strip = Reuse(s.panel, deepest*PanelColumns), Reuse(s.turned, PanelColumns*PanelColumns), Reuse(s.strip, strips(rows))
+}
+
+// ScratchBytes is how much memory a Scratch takes after Reserve.
+func ScratchBytes(rows int) int {
+	const number = 4
+	return number * (deepest*PanelColumns + PanelColumns*PanelColumns + strips(rows))
+}
 
 // Product is C = A·B, or C += A·B with add, for A of m rows and k columns, B of
 // k rows and n columns, and C whose columns lie side by side.

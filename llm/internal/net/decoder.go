@@ -154,10 +154,11 @@ func (d *Decoder) begin(tokens []Token) {
 			d.last = append(d.last, row)
 		}
 	}
-	each(n*c.Hidden, &d.x, &d.given)
-	each(n*c.queries(), &d.q, &d.attended)
-	each(n*c.keys(), &d.k, &d.v)
-	each(n*c.Intermediate, &d.gate, &d.up)
+	r := buffers{}
+	r.each(n*c.Hidden, &d.x, &d.given)
+	r.each(n*c.queries(), &d.q, &d.attended)
+	r.each(n*c.keys(), &d.k, &d.v)
+	r.each(n*c.Intermediate, &d.gate, &d.up)
 }
 
 // run is the part of the reading that a member does: some of the columns of

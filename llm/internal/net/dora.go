@@ -42,14 +42,19 @@ func (w *worker) stretch() {
 	t.crew.Meet()
 }
 
+// measuredRows are how many rows of a weight are measured at once.
+const measuredRows = 24
+
+// measured is the size of the buffer that measure needs.
+func measured(in int) int { return (measuredRows + 1) * in }
+
 // measure computes factors and measures of outputs from one to another. It needs a
 // buffer for a part of the adapted weight and a row, which it may replace by a larger one.
 func (l *Linear) measure(scratch *kernel.Scratch, buffer []float32, s stretch, from, to int) []float32 {
-	const together = 24 // rows of the weight
-	buffer = grow(buffer, (together+1)*l.In)
-	own := buffer[together*l.In:]
-	for ; from < to; from += together {
-		n := min(together, to-from)
+	buffer = grow(buffer, measured(l.In))
+	own := buffer[measuredRows*l.In:]
+	for ; from < to; from += measuredRows {
+		n := min(measuredRows, to-from)
 		delta := buffer[:n*l.In]
 		scratch.Product(kernel.Rows(delta, l.In), kernel.Rows(l.B.Data, l.Rank).From(from, 0), kernel.Rows(l.A.Data, l.In), n, l.In, l.Rank, false)
 		kernel.Scale(delta, l.Scale)

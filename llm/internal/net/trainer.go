@@ -94,7 +94,9 @@ func (t *Trainer) compute(rows []Row) (sum float64, counted int, err error) {
 	if err := t.batch.fill(rows, t.net.Shape.Vocab); err != nil {
 		return 0, 0, err
 	}
-	t.reserve()
+	s := Size{Tokens: t.tokens(), Longest: t.batch.longest, Counted: len(t.batch.where)}
+	t.reserve(buffers{}, s)
+	t.reserveRest(s)
 	t.crew.Run(t.pass)
 	for _, l := range t.vocabulary.losses { // in their order, whoever computed them
 		sum += l
@@ -129,70 +131,61 @@ func (t *Trainer) projection(l, i int) projection {
 	return projection{Linear: all[i], layer: l, index: i, draws: draws, low: t.keep(l).low[i], stretched: t.keep(l).stretched[i]}
 }
 
-// reserve makes the buffers large enough for the batch.
-func (t *Trainer) reserve() {
-	c, n := t.net.Shape, t.tokens()
-	for i := range t.rotary {
-		t.rotary[i].Reach(t.batch.longest)
-	}
-	t.vocabulary.reserve(c, len(t.batch.where))
+// reserve makes the buffers large enough for a batch of a size.
+func (t *Trainer) reserve(r buffers, s Size) {
+	c, n := t.net.Shape, s.Tokens
+	t.vocabulary.reserve(r, c)
+	t.reserveWorkers(r, s)
 	hidden, queries, keys, through := n*c.Hidden, n*c.queries(), n*c.keys(), n*c.Intermediate
 	for l := range t.net.Layers {
 		y := t.keep(l)
-		each(hidden, t.input(l), &y.middle)
-		each(queries, &y.q, &y.attended)
-		each(keys, &y.k, &y.v)
-		each(n, &y.roots, &y.middleRoots)
-		each(n*c.Heads, &y.logs)
-		each(through, &y.gate, &y.up)
+		r.each(hidden, t.input(l), &y.middle)
+		r.each(queries, &y.q, &y.attended)
+		r.each(keys, &y.k, &y.v)
+		r.each(n, &y.roots, &y.middleRoots)
+		r.each(n*c.Heads, &y.logs)
+		r.each(through, &y.gate, &y.up)
 		if t.changesGiven() {
-			each(hidden, &y.attention.rows, &y.mlp.rows)
-			each(n, &y.attention.roots, &y.mlp.roots)
+			r.each(hidden, &y.attention.rows, &y.mlp.rows)
+			r.each(n, &y.attention.roots, &y.mlp.roots)
 		}
 		if t.headNorms() {
-			each(queries, &y.rawQ)
-			each(keys, &y.rawK)
-			each(n*c.Heads, &y.rootsQ)
-			each(n*c.KVHeads, &y.rootsK)
+			r.each(queries, &y.rawQ)
+			r.each(keys, &y.rawK)
+			r.each(n*c.Heads, &y.rootsQ)
+			r.each(n*c.KVHeads, &y.rootsK)
 		}
 		for i, p := range t.net.Layers[l].linears() {
-			each(max(n*p.Rank, len(y.low[i])), &y.low[i]) // several layers may have one place
+			r.atLeast(n*p.Rank, &y.low[i]) // several layers may have one place
 			if p.Magnitude.Data != nil {
-				each(n*p.Out, &y.stretched[i])
+				r.each(n*p.Out, &y.stretched[i])
 			}
 		}
 	}
-	each(hidden, &t.last, &t.final, &t.normed, &t.middleNormed)
-	each(n, &t.roots)
-	each(through, &t.through)
+	r.each(hidden, &t.last, &t.final, &t.normed, &t.middleNormed)
+	r.each(n, &t.roots)
+	r.each(through, &t.through)
 	if !t.learning {
 		return
 	}
-	each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
+	r.each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
 	if t.changesGiven() {
-		each(hidden, &t.dAttention, &t.dMLP)
+		r.each(hidden, &t.dAttention, &t.dMLP)
 	}
-	each(through, &t.dThrough, &t.dGate)
-	each(queries, &t.dAttended, &t.dQ)
-	each(keys, &t.dK, &t.dV)
+	r.each(through, &t.dThrough, &t.dGate)
+	r.each(queries, &t.dAttended, &t.dQ)
+	r.each(keys, &t.dK, &t.dV)
 	if t.headNorms() {
-		each(queries, &t.dRawQ)
-		each(keys, &t.dRawK)
+		r.each(queries, &t.dRawQ)
+		r.each(keys, &t.dRawK)
 	}
 	for l := range t.net.Layers {
 		for i, p := range t.net.Layers[l].linears() {
-			each(max(n*p.Rank, len(t.dLow[i])), &t.dLow[i])
+			r.atLeast(n*p.Rank, &t.dLow[i])
 			if p.Magnitude.Data != nil {
-				each(n*p.Out, &t.dStretched[i])
+				r.each(n*p.Out, &t.dStretched[i])
 			}
 		}
-	}
-}
-
-// each makes room for n numbers in each buffer.
-func each(n int, buffers ...*[]float32) {
-	for _, b := range buffers {
-		*b = grow(*b, n)
 	}
 }
 

@@ -15,11 +15,15 @@ type vocabulary struct {
 	losses []float64 // of all places
 }
 
-// reserve makes room for the places of a batch.
-func (v *vocabulary) reserve(c Shape, places int) {
+// reserve makes the buffers of a chunk.
+func (v *vocabulary) reserve(r buffers, c Shape) {
 	v.chunk = min(max(1<<22/c.Vocab, 24), 256)
-	each(v.chunk*c.Hidden, &v.in, &v.d)
-	each(v.chunk*c.Vocab, &v.logits)
+	r.each(v.chunk*c.Hidden, &v.in, &v.d)
+	r.each(v.chunk*c.Vocab, &v.logits)
+}
+
+// make makes room for the losses of so many places.
+func (v *vocabulary) make(places int) {
 	if cap(v.losses) < places {
 		v.losses = make([]float64, places)
 	}

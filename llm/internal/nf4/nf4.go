@@ -192,6 +192,18 @@ func rounding(dtype string) (weight.Rounding, error) {
 	return r, nil
 }
 
+// Bytes is how much memory the weight takes as Packed makes it.
+func (w *Weight) Bytes() int {
+	if len(w.Shape) != 2 {
+		return 4 * w.values // as Read gives it
+	}
+	nested := 0
+	if w.nested != nil {
+		nested = w.nested.Block
+	}
+	return weight.NibblesSize(w.Shape[0], w.Shape[1], w.block, nested)
+}
+
 // Packed is the weight, a matrix, in four bits. It can be called once.
 func (w *Weight) Packed() (*kernel.Packed, error) {
 	if len(w.Shape) != 2 {

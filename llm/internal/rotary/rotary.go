@@ -38,12 +38,21 @@ func Tables(of []Embedding, head int) []Table {
 	return out
 }
 
+// shortest is how many positions a table has at least.
+const shortest = 64
+
+// BytesFor is how much memory the angles of so many positions take.
+func (r *Table) BytesFor(positions int) int64 {
+	const tables, number = 3, 4
+	return tables * number * int64(max(positions, shortest)) * int64(len(r.Frequencies))
+}
+
 // Reach makes the table long enough.
 func (r *Table) Reach(positions int) {
 	if positions <= r.positions {
 		return
 	}
-	positions = max(positions, 2*r.positions, 64)
+	positions = max(positions, 2*r.positions, shortest)
 	half := len(r.Frequencies)
 	r.cos, r.sin, r.back = make([]float32, positions*half), make([]float32, positions*half), make([]float32, positions*half)
 	for t := range positions {

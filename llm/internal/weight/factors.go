@@ -55,7 +55,7 @@ type factors struct {
 // newFactors are factors whose values are not set yet.
 func newFactors(out, in, block int, nested *Nested) factors {
 	f := factors{out: out, in: in, block: block, group: divisor(in, block)}
-	n := (out + kernel.PanelColumns - 1) / kernel.PanelColumns * (in / f.group) * kernel.PanelColumns
+	n := padded(out) * (in / f.group)
 	if nested == nil {
 		f.plain = make([]float32, n)
 		return f

@@ -254,3 +254,27 @@ func TestQuantisation(t *testing.T) {
 		}
 	}
 }
+
+// TestSizes: the sizes of weights that are not made yet are those of such weights.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	for _, shape := range [][2]int{{32, 64}, {50, 96}, {7, 33}, {100, 257}} {
+		out, in := shape[0], shape[1]
+		w := make([]float32, out*in)
+		for i := range w {
+			w[i] = float32(i%17) - 8
+		}
+		s := NewSixteen(out, in)
+		for name, c := range map[string]struct{ size, is int }{
+			"bfloat16": {SixteenSize(out, in), s.BFloat16().Bytes()},
+			"float16":  {SixteenSize(out, in), s.Float16().Bytes()},
+			"8 bits":   {BytesSize(out, in, in), QuantiseBytes(w, out, in, ToFloat32).Bytes()},
+			"nf4":      {NF4Size(out, in), QuantiseNF4(w, out, in, ToBFloat16).Bytes()},
+			"numbers":  {NibblesSize(out, in, 64, 0), kernel.PackPanels(NewNibbles(out, in, 64, NF4(), nil, ToFloat32), out, in).Bytes()},
+		} {
+			if c.size != c.is {
+				t.Errorf("%s of %d by %d: %d bytes, and it has %d", name, out, in, c.size, c.is)
+			}
+		}
+	}
+}

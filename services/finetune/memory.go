@@ -1,0 +1,143 @@
+package finetune
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/services/finetune/inputs"
+)
+
+// notEnoughMemory is the code of a phase that was refused since it would not fit.
+const notEnoughMemory = "not_enough_memory"
+
+// rows are the data of a training, as far as they are known.
+type rows struct{ training, validation llm.Examples }
+
+// fewest are the rows that every training has at least.
+func fewest() rows { return rows{training: llm.Alike{Rows: 1, RowTokens: 2}} }
+
+// prepared are the rows of a training that are prepared.
+func prepared(d *inputs.Data) rows { return rows{d.Training, d.Evaluation()} }
+
+// longest is how many tokens a row has at most.
+func (r rows) longest() (n int) {
+	for i := range r.training.Len() {
+		all, _ := r.training.Tokens(i)
+		n = max(n, all)
+	}
+	return n
+}
+
+// shortened are the rows with so many tokens at most.
+func (r rows) shortened(most int) rows {
+	r.training = llm.Shortened{Examples: r.training, Most: most}
+	if r.validation != nil {
+		r.validation = llm.Shortened{Examples: r.validation, Most: most}
+	}
+	return r
+}
+
+// bits is to how many bits the weights are brought; 0: they stay as they are.
+func bits(s events.FineTuner) int {
+	if s.FullFinetuning { // which trains all of them
+		return 0
+	}
+	return llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
+}
+
+// memory is how much memory a training of the model will take.
+func (b *baseModel) memory(s events.FineTuner, r rows) (llm.Memory, error) {
+	return llm.Plan{
+		Dir: b.Weights, Bits: bits(s), Full: s.FullFinetuning, LoRA: wanted(s), Adapter: b.Adapter,
+		Train: trainConfig(s), Training: r.training, Validation: r.validation,
+	}.Memory()
+}
+
+// estimate says how much memory a training will take, before its weights are read, and
+// refuses one that does not fit. The estimate is 0 if the model cannot be trained so,
+// which its opening says.
+func (e Engine) estimate(b *baseModel, s events.FineTuner, r rows) (llm.Memory, error) {
+	needed, err := b.memory(s, r)
+	if err != nil {
+		return llm.Memory{}, nil
+	}
+	free, known := e.host().Available()
+	if !known || needed.Sum() <= free.Bytes {
+		return needed, nil
+	}
+	text := fmt.Sprintf("the training needs %s of memory, and %s has %s left: %s. ", hostmemory.Size(needed.Sum()), free.Of, hostmemory.Size(free.Bytes), parts(needed))
+	return needed, engine.Permanent(notEnoughMemory, fmt.Errorf("fine_tuner.base_model_id = %q: %s%s", s.BaseModelID, text, b.advice(s, r, needed.Sum(), free.Bytes)))
+}
+
+// parts says what memory is for.
+func parts(m llm.Memory) string {
+	return fmt.Sprintf("weights %s, gradients %s, optimizer %s, activations %s, other %s", hostmemory.Size(m.Weights), hostmemory.Size(m.Gradients),
+		hostmemory.Size(m.Optimizer), hostmemory.Size(m.Activations), hostmemory.Size(m.Other))
+}
+
+// remedy is a change of a specification that may have a training take less memory.
+type remedy struct {
+	key    string
+	change func(s *events.FineTuner, r *rows)
+}
+
+// remedies are those that a specification does not have already.
+func (b *baseModel) remedies(s events.FineTuner, r rows) (out []remedy) {
+	add := func(wanted bool, key string, change func(s *events.FineTuner, r *rows)) {
+		if wanted {
+			out = append(out, remedy{"fine_tuner." + key, change})
+		}
+	}
+	add(s.DeviceTrainBatchSize > 1, "device_train_batch_size = 1", func(s *events.FineTuner, _ *rows) { s.DeviceTrainBatchSize = 1 })
+	add(!trainConfig(s).GradientCheckpointing, "use_gradient_checkpointing = true", func(s *events.FineTuner, _ *rows) { s.UseGradientCheckpointing = "true" })
+	add(s.FullFinetuning && b.Adapter == "", "full_finetuning = false", func(s *events.FineTuner, _ *rows) { s.FullFinetuning = false })
+	add(!s.FullFinetuning && bits(s) != 4 && !b.quantised, "load_in_4bit = true", func(s *events.FineTuner, _ *rows) { s.LoadIn4bit = true })
+	add(s.FullFinetuning, `optimizer = "adamw_8bit"`, func(s *events.FineTuner, _ *rows) { s.Optimizer = "adamw_8bit" })
+	add(s.LoadBestModelAtEnd, "load_best_model_at_end = false", func(s *events.FineTuner, _ *rows) { s.LoadBestModelAtEnd = false })
+	const shortest = 128
+	if half := r.longest() / 2; half >= shortest {
+		add(true, fmt.Sprintf("max_sequence_length = %d", half), func(s *events.FineTuner, r *rows) { s.MaxSequenceLength, *r = half, r.shortened(half) })
+	}
+	return out
+}
+
+// advice says what a training that needs so much memory would need if a key were another
+// one, of the keys with which it would be much less.
+func (b *baseModel) advice(s events.FineTuner, r rows, needs, free int64) string {
+	var said []string
+	all, allRows := s, r
+	least := needs
+	for _, one := range b.remedies(s, r) {
+		changed, changedRows := s, r
+		one.change(&changed, &changedRows)
+		m, err := b.memory(changed, changedRows)
+		if err != nil || m.Sum() > needs*19/20 {
+			continue
+		}
+		one.change(&all, &allRows)
+		said = append(said, fmt.Sprintf("%s with %s", hostmemory.Size(m.Sum()), one.key))
+		least = min(least, m.Sum())
+	}
+	if len(said) > 1 {
+		if m, err := b.memory(all, allRows); err == nil && m.Sum() < least {
+			said, least = append(said, hostmemory.Size(m.Sum())+" with all of these"), m.Sum()
+		}
+	}
+	switch n := len(said); n {
+	case 0:
+		return "Train a smaller model, or where there is more memory"
+	case 1:
+	default:
+		said = slices.Concat(said[:n-2], []string{said[n-2] + ", and " + said[n-1]})
+	}
+	out := "It would need " + strings.Join(said, ", ")
+	if least > free {
+		out += "; that is still too much, so take a smaller model, or train where there is more memory"
+	}
+	return out
+}

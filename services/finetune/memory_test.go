@@ -1,0 +1,88 @@
+package finetune_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/services/finetune"
+)
+
+// limited is a machine whose control group leaves so many bytes.
+func limited(t *testing.T, bytes int64) *hostmemory.Host {
+	t.Helper()
+	dir := t.TempDir()
+	for name, body := range map[string]string{
+		"proc/self/cgroup": "0::/job\n", "proc/meminfo": "MemAvailable: 100000000 kB\n",
+		"proc/self/status":      "VmHWM: 3000 kB\nVmRSS: 2000 kB\n",
+		"cgroup/job/memory.max": strconv.FormatInt(bytes+1000, 10), "cgroup/job/memory.current": "1000\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := hostmemory.Folders(filepath.Join(dir, "proc"), filepath.Join(dir, "cgroup"))
+	return &h
+}
+
+// TestTooLittleMemory: a training that does not fit is refused at once, with what it
+// needs, what there is, and what would help. Where the weights alone do not fit, that is
+// before a row is prepared.
+func TestTooLittleMemory(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.Write(t, "long.jsonl", strings.Repeat(`{"question":"Where?","answer":"`+strings.Repeat("At pier 4. ", 200)+`"}`+"\n", 8))
+	for name, c := range map[string]struct {
+		bytes  int64
+		change func(f *events.FineTuner)
+		want   []string
+		not    []string
+	}{
+		"the weights": {1_000_000, func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, []string{"the control group of the process (memory.max) has 1.0 MB left", "weights", "gradients", "still too much"}, nil},
+		"the activations": {60_000_000, func(f *events.FineTuner) { f.DeviceTrainBatchSize = 8 },
+			[]string{"activations", "It would need", "fine_tuner.device_train_batch_size = 1", "fine_tuner.use_gradient_checkpointing = true", "fine_tuner.max_sequence_length = 256", "with all of these"},
+			[]string{"full_finetuning", "optimizer =", "still too much"}},
+		"all weights": {25_000_000, func(f *events.FineTuner) { f.FullFinetuning, f.TrainingDataID = true, "rows.jsonl" }, []string{"optimizer", "fine_tuner.full_finetuning = false"}, []string{"max_sequence_length"}},
+	} {
+		got := h.Run(t, finetune.Engine{Host: limited(t, c.bytes)}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			f := &s.FineTuner
+			f.TrainingDataID, f.ValidationDataID, f.MaxSequenceLength = "long.jsonl", "", 512
+			c.change(f)
+		})
+		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != "not_enough_memory" || got.Attempt != 1 {
+			t.Errorf("%s: completed with %s, %+v", name, got.Conclusion, got.Error)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got.Error.Message, want) {
+				t.Errorf("%s: %q does not say %q", name, got.Error.Message, want)
+			}
+		}
+		for _, not := range c.not {
+			if strings.Contains(got.Error.Message, not) {
+				t.Errorf("%s: %q says %q", name, got.Error.Message, not)
+			}
+		}
+	}
+}
+
+// TestMemoryIsTold: a training that fits tells what the process was going to take, and
+// what it took.
+func TestMemoryIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	c := h.Run(t, finetune.Engine{Host: limited(t, 1<<40)}, events.Finetune, events.Inputs{}, small)
+	said := c.Statistics["estimated_memory_bytes"]
+	if c.Conclusion != events.Success || said < 2000<<10+5e6 || said > 2000<<10+50e6 || c.Statistics["peak_memory_bytes"] != 3000<<10 {
+		t.Errorf("%s, %v", c.Conclusion, c.Statistics)
+	}
+}

@@ -1,0 +1,60 @@
+package inference_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/services/inference"
+)
+
+// TestTooLittleMemory: a model whose weights do not fit is refused before a question is
+// read, with what it needs, what there is, and what would help.
+func TestTooLittleMemory(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	model, err := llm.Open(base)
+	if err == nil {
+		err = model.Save(filepath.Join(h.Root, "base"), "float32")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bytes int64
+		want  string
+	}{
+		{9_000_000, "inferencer.load_in_4bit = true"},
+		{1_000_000, "which is still too much: take a smaller model"},
+	} {
+		dir := t.TempDir()
+		for name, body := range map[string]string{"proc/self/cgroup": "0::/\n", "cgroup/memory.max": strconv.FormatInt(c.bytes, 10), "cgroup/memory.current": "0"} {
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		host := hostmemory.Folders(filepath.Join(dir, "proc"), filepath.Join(dir, "cgroup"))
+		got := h.Run(t, inference.Engine{Host: &host}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.TestingDataID = "nothing.jsonl"
+		})
+		if got.Conclusion != events.Failure || got.Error == nil || got.Error.Code != "not_enough_memory" {
+			t.Errorf("%d bytes: completed with %s, %+v", c.bytes, got.Conclusion, got.Error)
+			continue
+		}
+		for _, want := range []string{`fine_tuner.base_model_id = "base" needs`, "(memory.max) has " + hostmemory.Size(c.bytes) + " left: weights", c.want} {
+			if !strings.Contains(got.Error.Message, want) {
+				t.Errorf("%d bytes: %q does not say %q", c.bytes, got.Error.Message, want)
+			}
+		}
+	}
+}
