@@ -21,6 +21,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z?`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "TIME"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b`), "DURATION"},
+	{regexp.MustCompile(`\b\d+(\.\d+)? [kMG]B\b`), "SIZE"},
 	{regexp.MustCompile(`\b\d+\.\d+\b`), "N"},
 	{regexp.MustCompile(`\b\d+ bytes`), "N bytes"},
 	{regexp.MustCompile(` {2,}`), "  "},

@@ -174,8 +174,9 @@ func (s *testServer) settled(t *testing.T) {
 		if err != nil {
 			return false
 		}
+		// For a moment a message that is being delivered counts neither as pending nor as unsettled.
 		i := c.CachedInfo()
-		return i.NumAckPending == 0 && i.NumPending == 0
+		return i.NumAckPending == 0 && i.NumPending == 0 && i.Delivered.Consumer > 0 && i.AckFloor.Consumer == i.Delivered.Consumer
 	})
 }
 
