@@ -15,6 +15,8 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/token"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/services/inference/fitting"
 )
 
 // Folders are where a model lies.
@@ -57,6 +59,13 @@ func Open(name string, f Folders, o Options) (*Partner, error) {
 	adapter := f.Tuned != "" && llm.IsAdapter(f.Tuned)
 	if f.Tuned != "" && !adapter {
 		dir = f.Tuned
+	}
+	wanted := llm.Answering{Dir: dir}
+	if adapter {
+		wanted.Adapter = f.Tuned
+	}
+	if err := fitting.Check(hostmemory.Machine(), "the "+name+" model", wanted, ""); err != nil {
+		return nil, err
 	}
 	model, err := llm.Open(dir)
 	if err != nil {

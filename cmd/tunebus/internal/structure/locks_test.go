@@ -10,8 +10,8 @@ import (
 // underLock are the functions that may call something with a context while they
 // hold a mutex, with the reason.
 var underLock = map[string]string{
-	"services/tracker/report/runlist/buffer.go":     "the list is a file of the reports' folder; nobody else waits for the lock but who writes it",
-	"services/tracker/report/runlist/list.go": "the lock of a folder on this machine",
+	"services/tracker/report/runlist/buffer.go": "the list is a file of the reports' folder; nobody else waits for the lock but who writes it",
+	"services/tracker/report/runlist/list.go":   "the lock of a folder on this machine",
 }
 
 // TestNothingIsAskedUnderALock holds that no production code calls anything

@@ -19,10 +19,12 @@ import (
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
+	"github.com/tunebus/tunebus/services/inference/fitting"
 	"github.com/tunebus/tunebus/services/inference/inputs"
 )
 
@@ -196,6 +198,9 @@ func (o *opening) open(from source) error {
 	o.note(report.Notes...)
 	base, ok := o.weights[from.Weights()]
 	if !ok {
+		if err := fitting.Check(hostmemory.Machine(), from.what, llm.Answering{Dir: from.Weights(), Adapter: from.Adapter()}, ""); err != nil {
+			return exit.Input(err)
+		}
 		if base, err = llm.Open(from.Weights()); err != nil {
 			return fmt.Errorf("%s: %w", from.what, err)
 		}
