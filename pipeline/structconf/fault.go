@@ -10,8 +10,9 @@ import (
 // Fault is something wrong in a configuration, with its position.
 type Fault struct {
 	// Line and Column count from 1. They are 0 if there is no file.
-	File         string `json:"file,omitempty"`
-	Line, Column int    `json:",omitzero"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitzero"`
+	Column int    `json:"column,omitzero"`
 	// Key is section.key.
 	Key string `json:"key"`
 	// Value is the wrong value as text; empty for a secret.

@@ -90,6 +90,14 @@ class TestTraining(unittest.TestCase):
                 for part in (resumed, again):
                     self.assertEqual(part.points("loss"), {s: v for s, v in whole.points("loss").items() if s in part.points("loss")})
 
+    def test_attention_that_the_model_lacks(self) -> None:
+        make_model(self.folder / "gemma2", "gemma2")
+        folder = self.folder / "lacks"
+        done = Attempt(folder, make_job(folder, self.folder / "gemma2", self.folder / "rows.jsonl", {"max_steps": 2})).run()
+        self.assertEqual((done.status, len(done.of("result"))), (0, 1), (folder / "log").read_text()[-3000:])
+        note = "Gemma2ForCausalLM does not support the attention 'sdpa': it computes with 'eager', which is slower"
+        self.assertIn(note, [m["text"] for m in done.of("note")])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -138,6 +138,8 @@ def make_model(folder: Path, kind: str = "llama") -> None:
     torch.manual_seed(0)
     if kind == "qwen2":
         model: Any = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**sizes))
+    elif kind == "gemma2":
+        model = transformers.Gemma2ForCausalLM(transformers.Gemma2Config(head_dim=16, **sizes))
     else:
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes))
     model.save_pretrained(folder)

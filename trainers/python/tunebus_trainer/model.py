@@ -22,14 +22,32 @@ def load(folder: Path, plan: Plan, sees: bool = False) -> Any:
             arguments["bnb_4bit_compute_dtype"] = getattr(torch, arguments["bnb_4bit_compute_dtype"])
         quantization = transformers.BitsAndBytesConfig(**arguments)  # type: ignore[no-untyped-call]
     kind: Any = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    config: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return kind.from_pretrained(
         folder,
         dtype=getattr(torch, plan.dtype),
         quantization_config=quantization,
-        attn_implementation=plan.attention,
+        attn_implementation=_attention(kind, config, plan.attention),
         local_files_only=True,
         trust_remote_code=False,
     )
+
+
+def _attention(kind: Any, config: Any, wanted: str) -> str:
+    """The attention that is wanted, or the one that every architecture has."""
+    if type(config) not in kind._model_mapping:
+        return wanted  # from_pretrained says what is wrong
+    model = kind._model_mapping[type(config)]
+    has = model._supports_sdpa if wanted == "sdpa" else model._supports_flash_attn
+    return wanted if has else "eager"
+
+
+def attention_note(model: Any, plan: Plan) -> str | None:
+    """What to say where a model was opened with another attention than the plan has."""
+    used = getattr(model.config, "_attn_implementation", plan.attention)
+    if used == plan.attention:
+        return None
+    return f"{type(model).__name__} does not support the attention {plan.attention!r}: it computes with {used!r}, which is slower"
 
 
 def continued(base: Any, folder: Path) -> Any:

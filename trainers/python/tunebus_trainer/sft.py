@@ -74,6 +74,8 @@ def train(job: Job, data: Data, plan: Plan, switches: vision.Switches, worker: W
             model: Any = unsloth_models.load(job, plan)
         else:
             model = models.load(job.model, plan, sees)
+            if note := models.attention_note(model, plan):
+                worker.note(note)
             if job.adapter is not None:
                 model = models.continued(model, job.adapter)
     except (OSError, ValueError, KeyError) as err:

@@ -75,5 +75,5 @@ and a command without a result writes a line with its faults and its status:
 
   {"faults": [{"key": "run_id", "message": "..."}], "exit_status": 2}
 
-A fault has file, Line, Column, key, value and allowed where they are known, and
+A fault has file, line, column, key, value and allowed where they are known, and
 always a message.`
