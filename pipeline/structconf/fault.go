@@ -22,6 +22,9 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
+// inOneLine keeps what a person typed in the line of its fault.
+var inOneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
 func (f Fault) String() string {
 	var b strings.Builder
 	if f.File != "" {
@@ -31,9 +34,9 @@ func (f Fault) String() string {
 		}
 		b.WriteByte(' ')
 	}
-	b.WriteString(f.Key)
+	b.WriteString(inOneLine.Replace(f.Key))
 	if f.Value != "" {
-		fmt.Fprintf(&b, " = %s", f.Value)
+		fmt.Fprintf(&b, " = %s", inOneLine.Replace(f.Value))
 	}
 	fmt.Fprintf(&b, ": %s", f.Message)
 	if f.Allowed != "" {

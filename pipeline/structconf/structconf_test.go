@@ -128,6 +128,15 @@ x = 1
 	}
 }
 
+// TestFaultIsOneLine: whatever a person typed.
+func TestFaultIsOneLine(t *testing.T) {
+	t.Parallel()
+	f := structconf.Fault{Key: "--run-id", Value: "a\r\nb", Message: "a run id has no such characters"}
+	if got, want := f.String(), `--run-id = a\r\nb: a run id has no such characters`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestSyntax(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
