@@ -17,7 +17,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "lora": {**COMMON, "rank": 8, "lora_dropout": 0.1},
     "qlora": {**COMMON, "load_in_4bit": True, "lora_dropout": 0.1},
     "full": {**COMMON, "full_finetuning": True},
-    # So high a rate makes it worse from the first step on, so that it ends at step 4.
+    # So high a rate makes it worse from the first step on, so that it ends at step 4. An order to stop has to
+    # be there before.
     "early": {
         **COMMON, "rank": 8, "learning_rate": 50, "warmup_steps": 0,
         "save_steps": 2, "eval_steps": 1, "early_stopping_patience": 3, "load_best_model_at_end": True,
@@ -76,7 +77,7 @@ class TestTraining(unittest.TestCase):
                 last = whole.of("progress")[-1]
                 self.assertEqual(last["step"] < last["total"], kind == "early", last)
 
-                stopped = self.attempt(kind + "-stopped", keys, stop_at=3 if kind == "early" else 5)
+                stopped = self.attempt(kind + "-stopped", keys, stop_at=1 if kind == "early" else 5)
                 self.assertEqual(stopped.status, 75)
                 self.assertEqual(stopped.of("result"), [])
                 resumed = self.attempt(kind + "-resumed", keys, resume=stopped.kept[max(stopped.kept)])
