@@ -115,7 +115,7 @@ func readConfig(dir string) (Config, error) {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	of, sees := seeing()[named.ModelType]
-	c := families()[cmp.Or(of, named.ModelType)].defaults
+	c := families()[cmp.Or(of, named.ModelType)].defaults.usual()
 	if sees {
 		c.ModelType = of
 		c, err = textPart(body, c)
@@ -135,8 +135,11 @@ func readConfig(dir string) (Config, error) {
 // wrongType names the key of a value of the wrong type.
 func wrongType(err error) error {
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok || wrong.Field == "" {
+	if !ok {
 		return err
+	}
+	if wrong.Field == "" {
+		return fmt.Errorf("it is of the type %s; want an object", wrong.Value)
 	}
 	want := "another type"
 	switch wrong.Type.Kind() {
@@ -156,6 +159,50 @@ func wrongType(err error) error {
 	return fmt.Errorf("%s is of the type %s; want %s", wrong.Field, wrong.Value, want)
 }
 
+// usual fills what its family, or most families, have where config.json says nothing.
+// What the file says counts, also a 0.
+func (c Config) usual() Config {
+	d := c.family().defaults
+	c.RopeTheta, c.RMSNormEps = cmp.Or(c.RopeTheta, d.RopeTheta, 10000), cmp.Or(c.RMSNormEps, d.RMSNormEps, 1e-6)
+	c.RopeLocalTheta, c.QueryScalar = cmp.Or(c.RopeLocalTheta, d.RopeLocalTheta), cmp.Or(c.QueryScalar, d.QueryScalar)
+	c.EmbeddingMultiplier, c.AttentionMultiplier = cmp.Or(c.EmbeddingMultiplier, d.EmbeddingMultiplier), cmp.Or(c.AttentionMultiplier, d.AttentionMultiplier)
+	c.ResidualMultiplier, c.LogitsScaling = cmp.Or(c.ResidualMultiplier, d.ResidualMultiplier), cmp.Or(c.LogitsScaling, d.LogitsScaling)
+	return c
+}
+
+// checkNumbers checks what the model computes with.
+func (c Config) checkNumbers() error {
+	for _, n := range []struct {
+		key   string
+		value float64
+		ok    bool
+	}{
+		{"rope_theta", c.RopeTheta, c.RopeTheta > 0},
+		{"rope_local_base_freq", c.RopeLocalTheta, c.RopeLocalTheta > 0 || !c.family().reads.localTheta},
+		{"query_pre_attn_scalar", c.QueryScalar, c.QueryScalar > 0 || !c.family().reads.queryScalar},
+		{"logits_scaling", c.LogitsScaling, c.LogitsScaling != 0 || !c.family().reads.multipliers},
+		{"embedding_multiplier", c.EmbeddingMultiplier, c.EmbeddingMultiplier != 0 || !c.family().reads.multipliers},
+		{"attention_multiplier", c.AttentionMultiplier, c.AttentionMultiplier != 0 || !c.family().reads.multipliers},
+		{"residual_multiplier", c.ResidualMultiplier, c.ResidualMultiplier != 0 || !c.family().reads.multipliers},
+	} {
+		if !n.ok {
+			return fmt.Errorf("%s is %v, and nothing can be computed with it", n.key, n.value)
+		}
+	}
+	if c.RMSNormEps < 0 {
+		return fmt.Errorf("rms_norm_eps is %v; want 0 or more", c.RMSNormEps)
+	}
+	if c.MaxPositions < 0 {
+		return fmt.Errorf("max_position_embeddings is %d; want 1 or more", c.MaxPositions)
+	}
+	for key, limit := range map[string]*float64{"attn_logit_softcapping": c.ScoreCap, "final_logit_softcapping": c.LogitCap} {
+		if limit != nil && *limit <= 0 {
+			return fmt.Errorf("%s is %v; want more than 0, or null", key, *limit)
+		}
+	}
+	return nil
+}
+
 // complete fills what Hugging Face leaves to its defaults and checks the
 // rest.
 func (c Config) complete() (Config, error) {
@@ -163,8 +210,8 @@ func (c Config) complete() (Config, error) {
 		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: knownFamilies()}
 	}
 	if r := c.RopeParameters; r != nil {
-		if r.Sliding != nil && r.Sliding.Theta != 0 {
-			c.RopeLocalTheta = r.Sliding.Theta
+		if r.Sliding != nil && r.Sliding.Theta != nil {
+			c.RopeLocalTheta = *r.Sliding.Theta
 		}
 		if r.Full != nil {
 			r = r.Full
@@ -173,10 +220,14 @@ func (c Config) complete() (Config, error) {
 			c.PartialRotary = r.Partial
 		}
 		c.RopeScaling = &r.RopeScaling
-		if r.Theta != 0 {
-			c.RopeTheta = r.Theta
+		if r.Theta != nil {
+			c.RopeTheta = *r.Theta
 		}
 		c.RopeParameters = nil // both generations of transformers read rope_theta
+	}
+	c.family().reads.drop(&c)
+	if err := c.checkNumbers(); err != nil {
+		return c, err
 	}
 	var err error
 	if c.RopeScaling, err = c.RopeScaling.complete(c); err != nil {
@@ -216,12 +267,6 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.HiddenSize / c.Heads
-	}
-	if c.RopeTheta == 0 {
-		c.RopeTheta = 10000
-	}
-	if c.RMSNormEps == 0 {
-		c.RMSNormEps = 1e-6
 	}
 	if c.InitializerRange == 0 {
 		c.InitializerRange = 0.02

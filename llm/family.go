@@ -39,6 +39,39 @@ type family struct {
 	embedByWidth bool
 	// window says which layers see the last positions alone.
 	window func(c Config, layer int) bool
+	// reads are the keys of config.json that this family has and most have not.
+	reads keys
+}
+
+// keys are keys of config.json that count in some families alone. In the others
+// transformers has them in the configuration, and computes without them.
+type keys struct {
+	partialRotary, queryScalar, scoreCap, logitCap, localTheta, multipliers, noRope bool
+}
+
+// drop takes those keys out of a configuration that its family does not read.
+func (k keys) drop(c *Config) {
+	if !k.partialRotary {
+		c.PartialRotary = 0
+	}
+	if !k.queryScalar {
+		c.QueryScalar = 0
+	}
+	if !k.scoreCap {
+		c.ScoreCap = nil
+	}
+	if !k.logitCap {
+		c.LogitCap = nil
+	}
+	if !k.localTheta {
+		c.RopeLocalTheta = 0
+	}
+	if !k.multipliers {
+		c.EmbeddingMultiplier, c.AttentionMultiplier, c.ResidualMultiplier, c.LogitsScaling = 0, 0, 0, 0
+	}
+	if !k.noRope {
+		c.NoRopeLayers, c.NoRopeInterval = nil, 0
+	}
 }
 
 // layerNorms are the names of the norms before and behind attention and the MLP;
@@ -70,20 +103,23 @@ func families() map[string]family {
 		TypeQwen3: {architecture: "Qwen3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: before, window: qwen, defaults: Config{HeadDim: 128, MaxWindowLayers: 28}},
 		"mistral": {architecture: "MistralForCausalLM", norms: before, window: all},
 		"gemma2": {
+			reads:        keys{queryScalar: true, scoreCap: true, logitCap: true},
 			architecture: "Gemma2ForCausalLM", biasIn: true, biasOut: true, norms: around, lessOne: true, embedByWidth: true, window: every(2),
 			defaults: Config{TieWordEmbeddings: true, HeadDim: 256, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), ScoreCap: new(50.0), LogitCap: new(30.0)},
 		},
 		"gemma3_text": {
+			reads:        keys{queryScalar: true, logitCap: true, localTheta: true},
 			architecture: "Gemma3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: around, lessOne: true, embedByWidth: true, window: every(6),
 			defaults: Config{
 				VocabSize: 262208, HiddenSize: 2304, IntermediateSize: 9216, Layers: 26, Heads: 8, KVHeads: 4, HeadDim: 256, MaxPositions: 131072,
 				TieWordEmbeddings: true, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), RopeTheta: 1e6, RopeLocalTheta: 1e4,
 			},
 		},
-		"phi3":    {architecture: "Phi3ForCausalLM", norms: before, fused: true, window: all, defaults: Config{RMSNormEps: 1e-5}},
-		"smollm3": {architecture: "SmolLM3ForCausalLM", biasIn: true, biasOut: true, norms: before, window: still, defaults: Config{TieWordEmbeddings: true, RopeTheta: 2e6, NoRopeInterval: 4}},
+		"phi3":    {reads: keys{partialRotary: true}, architecture: "Phi3ForCausalLM", norms: before, fused: true, window: all, defaults: Config{RMSNormEps: 1e-5}},
+		"smollm3": {reads: keys{noRope: true}, architecture: "SmolLM3ForCausalLM", biasIn: true, biasOut: true, norms: before, window: still, defaults: Config{TieWordEmbeddings: true, RopeTheta: 2e6, NoRopeInterval: 4}},
 		"olmo2":   {architecture: "Olmo2ForCausalLM", biasIn: true, biasOut: true, wholeNorms: true, norms: behind, window: none, defaults: Config{RMSNormEps: 1e-5}},
 		"granite": {
+			reads:        keys{multipliers: true},
 			architecture: "GraniteForCausalLM", biasIn: true, biasOut: true, norms: before, window: none,
 			defaults: Config{EmbeddingMultiplier: 1, AttentionMultiplier: 1, ResidualMultiplier: 1, LogitsScaling: 1},
 		},

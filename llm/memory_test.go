@@ -44,7 +44,7 @@ func madeUpModel(tb testing.TB, size, kind string) *Model {
 		}
 		return m
 	}
-	c, err := c.complete()
+	c, err := c.usual().complete()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -42,8 +42,8 @@ type RopeScaling struct {
 // over rope_theta and rope_scaling.
 type RopeParameters struct {
 	RopeScaling
-	Theta   float64 `json:"rope_theta,omitempty"`
-	Partial float64 `json:"partial_rotary_factor,omitempty"`
+	Theta   *float64 `json:"rope_theta,omitempty"`
+	Partial float64  `json:"partial_rotary_factor,omitempty"`
 	// Full and Sliding are those of two kinds of layers, in place of the rest.
 	Full    *RopeParameters `json:"full_attention,omitempty"`
 	Sliding *RopeParameters `json:"sliding_attention,omitempty"`

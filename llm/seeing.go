@@ -2,6 +2,7 @@ package llm
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func textPart(body []byte, c Config) (Config, error) {
 	c.BOSTokenID, c.EOSTokenID, c.PADTokenID = whole.BOS, whole.EOS, whole.PAD
 	if len(whole.Text) > 0 {
 		if err := json.Unmarshal(whole.Text, &c); err != nil {
-			return c, err
+			return c, fmt.Errorf("text_config: %w", wrongType(err))
 		}
 	}
 	c.TieWordEmbeddings = whole.Tie == nil || *whole.Tie // of the two that there are, transformers reads this one

@@ -201,7 +201,7 @@ func TestSeeingConfig(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model_type": "gemma3", "text_config": {"model_type": "gemma3n_text"}}`:           `architecture "gemma3n_text" is unknown`,
 		`{"model_type": "gemma3", "text_config": {"hidden_size": "wide"}}`:                  "hidden_size is of the type string; want a whole number",
-		`{"model_type": "gemma3", "text_config": 7}`:                                        "json: cannot unmarshal number",
+		`{"model_type": "gemma3", "text_config": 7}`:                                        "text_config: it is of the type number; want an object",
 		`{"model_type": "paligemma", "text_config": {"model_type": "gemma"}}`:               "gemma2, gemma3, gemma3_text, granite",
 		`{"model_type": "gemma3", "text_config": {"use_bidirectional_attention": true}}`:    "use_bidirectional_attention",
 		`{"model_type": "gemma3", "tie_word_embeddings": "x", "text_config": {}}`:           "tie_word_embeddings is of the type string; want true or false",

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/llm/token"
@@ -64,11 +65,16 @@ func TestOtherTokenizersAreRefused(t *testing.T) {
 		"dropped merges":         `{"model":{"type":"BPE","dropout":0.1},` + level + `}`,
 		"a prefix of pieces":     `{"model":{"type":"BPE","continuing_subword_prefix":"##"},` + level + `}`,
 		"a suffix of words":      `{"model":{"type":"BPE","end_of_word_suffix":"</w>"},` + level + `}`,
-		"an unknown end":         `{"model":{"type":"BPE"},"post_processor":{"type":"Reversal"},` + level + `}`,
+		"an unknown end":         `{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"Reversal"},` + level + `}`,
 		"a pattern unknown here": `{"model":{"type":"BPE"},"pre_tokenizer":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"(?<=a)b"}}}`,
 	} {
 		if _, err := token.Open(folder(t, map[string]string{"tokenizer.json": body})); !errors.Is(err, token.ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, body := range []string{`{` + level + `}`, `{"model":{"type":"BPE"},` + level + `}`, `{"model":{"type":"BPE","vocab":{},"merges":[]},` + level + `}`} {
+		if _, err := token.Open(folder(t, map[string]string{"tokenizer.json": body})); err == nil || !strings.Contains(err.Error(), "has no vocabulary (model.vocab)") {
+			t.Errorf("%s: %v", body, err) // all text would vanish
 		}
 	}
 	tok := open(t, filepath.Join(reference, "gpt2"))

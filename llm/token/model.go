@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/text/unicode/norm"
@@ -23,7 +24,9 @@ func readModel(t *Tokenizer, f *tokenizerFile) (err error) {
 	if err != nil {
 		return err
 	}
-	t.model, err = newBPE(f, t.letters)
+	if t.model, err = newBPE(f, t.letters); err == nil && len(f.Model.Vocab.ids) == 0 { // all text would vanish
+		return errors.New("tokenizer.json has no vocabulary (model.vocab); copy or download it again")
+	}
 	return err
 }
 

@@ -131,20 +131,27 @@ func (f *serveFlags) serve(c *cobra.Command, s *session.Session, args []string) 
 func (f *serveFlags) answer(c *cobra.Command, s *session.Session, at endpoint, models []*servedmodel.Model) error {
 	ctx, screen, log := c.Context(), serving.New(s.Console), s.Logger()
 	var cut atomic.Int64
+	says := newSaying(func(n int64) {
+		screen.Lost(n)
+		log.Warn("requests not logged: whoever reads this was too slow", "requests", n)
+	})
+	defer says.end()
 	server := chatserver.New(chatserver.Options{
 		Models: models, Key: at.key, Local: at.key == "", Parallel: f.parallel, Queue: f.queue, Grace: f.grace, Log: log,
 		OnRequest: func(r chatserver.Record) {
 			if r.Cut {
 				cut.Add(1)
 			}
-			screen.Request(serving.Request{
-				ID: r.ID, Path: r.Path, Model: r.Model, Status: r.Status, Stream: r.Stream, PromptTokens: r.PromptTokens, Tokens: r.Tokens,
-				FinishReason: r.Finish, Error: r.Fault, Seconds: r.Took.Seconds(),
+			says.say(func() {
+				screen.Request(serving.Request{
+					ID: r.ID, Path: r.Path, Model: r.Model, Status: r.Status, Stream: r.Stream, PromptTokens: r.PromptTokens, Tokens: r.Tokens,
+					FinishReason: r.Finish, Error: r.Fault, Seconds: r.Took.Seconds(),
+				})
+				log.Info("request", "id", r.ID, "path", r.Path, "model", r.Model, "status", r.Status, "stream", r.Stream, "prompt_tokens", r.PromptTokens,
+					"completion_tokens", r.Tokens, "finish_reason", r.Finish, "error", r.Fault, "first_token", r.First.Round(time.Millisecond), "took", r.Took.Round(time.Millisecond))
 			})
-			log.Info("request", "id", r.ID, "path", r.Path, "model", r.Model, "status", r.Status, "stream", r.Stream, "prompt_tokens", r.PromptTokens,
-				"completion_tokens", r.Tokens, "finish_reason", r.Finish, "error", r.Fault, "first_token", r.First.Round(time.Millisecond), "took", r.Took.Round(time.Millisecond))
 		},
-		OnDrain: func(open int) { screen.Stopping(open, f.grace.String()) },
+		OnDrain: func(open int) { says.say(func() { screen.Stopping(open, f.grace.String()) }) },
 	})
 	ready := serving.Ready{URL: at.url(), KeyVariable: at.variable(), Parallel: f.parallel, Queue: f.queue}
 	for _, m := range models {
@@ -160,6 +167,6 @@ func (f *serveFlags) answer(c *cobra.Command, s *session.Session, at endpoint, m
 	if err := server.Serve(ctx, at.listener); err != nil {
 		return err
 	}
-	screen.Stopped(int(cut.Load()))
+	says.say(func() { screen.Stopped(int(cut.Load())) })
 	return exit.Silent(exit.CodeInterrupted)
 }

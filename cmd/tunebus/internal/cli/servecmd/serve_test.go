@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -245,6 +246,69 @@ func TestServeFolders(t *testing.T) {
 	if !slices.Equal(s.models, []string{"harbour"}) {
 		t.Errorf("it serves %q", s.models)
 	}
+}
+
+// TestNobodyReads: whoever reads the first line and no more holds up neither requests nor
+// the end; who reads on later learns how much is missing.
+func TestNobodyReads(t *testing.T) {
+	t.Parallel()
+	s := serve(t, quickBase())
+	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
+	t.Cleanup(client.CloseIdleConnections)
+	const requests = 1500
+	for range requests {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/models", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s, %v", res.Status, err)
+		}
+	}
+	client.CloseIdleConnections()
+	status, rest := s.stop()
+	said, lost := strings.Count(rest, `{"event":"request"`), 0
+	for line := range strings.Lines(rest) {
+		var l struct{ Lines int }
+		if strings.HasPrefix(line, `{"event":"lost"`) {
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Fatal(err)
+			}
+			lost += l.Lines
+		}
+	}
+	if status != 130 || lost == 0 || said+lost < requests || said+lost > requests+1 { // stopping may be among the lost
+		t.Errorf("status %d, %d requests said, %d lines lost", status, said, lost)
+	}
+}
+
+// TestNobodyReadsAtAll: the end comes without a reader.
+func TestNobodyReadsAtAll(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, w := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"serve", "--json", "--listen", "127.0.0.1:0", quickBase()}, w, &screen{})
+	}()
+	if lines := bufio.NewScanner(r); !lines.Scan() {
+		t.Fatal("it is not ready")
+	}
+	cancel(interrupt.Signal{Signal: os.Interrupt})
+	select {
+	case status := <-done:
+		if status != 130 {
+			t.Errorf("status %d", status)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it does not end")
+	}
+	_ = r.Close() // of a pipe: never fails; what was left unsaid ends with it
 }
 
 // TestServeText: the first lines for people have a command that asks the server.

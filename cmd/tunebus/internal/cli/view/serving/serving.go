@@ -117,6 +117,13 @@ func (s Screen) Request(r Request) {
 	}
 }
 
+// Lost says how many lines had no room, because nobody read them.
+func (s Screen) Lost(lines int64) {
+	if s.console.JSON {
+		_ = s.print("lost", map[string]int64{"lines": lines}, nil) // the server goes on without its reader
+	}
+}
+
 // Stopping says that the server takes no more requests, and what it waits for.
 func (s Screen) Stopping(open int, grace string) {
 	s.console.Screen().Return()
