@@ -1,37 +1,13 @@
 package finetune_test
 
 import (
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/pipeline/hostmemory/hostmemorytest"
 	"github.com/tunebus/tunebus/services/finetune"
 )
-
-// limited is a machine whose control group leaves so many bytes.
-func limited(t *testing.T, bytes int64) *hostmemory.Host {
-	t.Helper()
-	dir := t.TempDir()
-	for name, body := range map[string]string{
-		"proc/self/cgroup": "0::/job\n", "proc/meminfo": "MemAvailable: 100000000 kB\n",
-		"proc/self/status":      "VmHWM: 3000 kB\nVmRSS: 2000 kB\n",
-		"cgroup/job/memory.max": strconv.FormatInt(bytes+1000, 10), "cgroup/job/memory.current": "1000\n",
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h := hostmemory.Folders(filepath.Join(dir, "proc"), filepath.Join(dir, "cgroup"))
-	return &h
-}
 
 // TestTooLittleMemory: a training that does not fit is refused at once, with what it
 // needs, what there is, and what would help. Where the weights alone do not fit, that is
@@ -52,7 +28,7 @@ func TestTooLittleMemory(t *testing.T) {
 			[]string{"full_finetuning", "optimizer =", "still too much"}},
 		"all weights": {25_000_000, func(f *events.FineTuner) { f.FullFinetuning, f.TrainingDataID = true, "rows.jsonl" }, []string{"optimizer", "fine_tuner.full_finetuning = false"}, []string{"max_sequence_length"}},
 	} {
-		got := h.Run(t, finetune.Engine{Host: limited(t, c.bytes)}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
+		got := h.Run(t, finetune.Engine{Host: hostmemorytest.Limited(t, c.bytes)}, events.Finetune, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			f := &s.FineTuner
 			f.TrainingDataID, f.ValidationDataID, f.MaxSequenceLength = "long.jsonl", "", 512
@@ -80,7 +56,7 @@ func TestTooLittleMemory(t *testing.T) {
 func TestMemoryIsTold(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	c := h.Run(t, finetune.Engine{Host: limited(t, 1<<40)}, events.Finetune, events.Inputs{}, small)
+	c := h.Run(t, finetune.Engine{Host: hostmemorytest.Limited(t, 1<<40)}, events.Finetune, events.Inputs{}, small)
 	said := c.Statistics["estimated_memory_bytes"]
 	if c.Conclusion != events.Success || said < 2000<<10+5e6 || said > 2000<<10+50e6 || c.Statistics["peak_memory_bytes"] != 3000<<10 {
 		t.Errorf("%s, %v", c.Conclusion, c.Statistics)

@@ -1,15 +1,14 @@
 package inference_test
 
 import (
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/pipeline/hostmemory/hostmemorytest"
 	"github.com/tunebus/tunebus/services/inference"
 )
 
@@ -32,18 +31,7 @@ func TestTooLittleMemory(t *testing.T) {
 		{9_000_000, "inferencer.load_in_4bit = true"},
 		{1_000_000, "which is still too much: take a smaller model"},
 	} {
-		dir := t.TempDir()
-		for name, body := range map[string]string{"proc/self/cgroup": "0::/\n", "cgroup/memory.max": strconv.FormatInt(c.bytes, 10), "cgroup/memory.current": "0"} {
-			path := filepath.Join(dir, name)
-			if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		host := hostmemory.Folders(filepath.Join(dir, "proc"), filepath.Join(dir, "cgroup"))
-		got := h.Run(t, inference.Engine{Host: &host}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+		got := h.Run(t, inference.Engine{Host: hostmemorytest.Limited(t, c.bytes)}, events.Inference, events.Inputs{}, func(s *events.Specification) {
 			small(s)
 			s.Inferencer.TestingDataID = "nothing.jsonl"
 		})

@@ -49,6 +49,7 @@ func notRun() map[string]string {
 		"-run TestChaos":           "it takes minutes; a short run of it is part of the tests",
 		"nats pub":                 "the nats command is another project's; a test publishes the same with a NATS client",
 		"tunebus setup --wait":     "it names a host of the example; the tests of the separate programs run it",
+		"go mod init example":      "a test builds the program in the module of the tests",
 		"pip install nats-py":      "make test-programs does it",
 		"python run.py":            "make test-programs runs it",
 		"pip install openai":       "make test-programs does it",

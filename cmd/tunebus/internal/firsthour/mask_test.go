@@ -25,6 +25,8 @@ var masks = []struct {
 	{regexp.MustCompile(`\b\d+\.\d+\b`), "N"},
 	{regexp.MustCompile(`\b\d+ bytes`), "N bytes"},
 	{regexp.MustCompile(` {2,}`), "  "},
+	// Whether a run is seen before its worker took it is not known.
+	{regexp.MustCompile(`(?m)^(finetune|inference|evaluation) +waits for a worker of .*: none has been seen\n`), ""},
 	// How many attempts there are before a Ctrl-C is not known.
 	{regexp.MustCompile(`(?m)^(finetune|inference|evaluation) \d+  .*\n`), ""},
 	{regexp.MustCompile(`\nATTEMPT  OUTCOME .*\n`), ""},
