@@ -115,7 +115,7 @@ func readConfig(dir string) (Config, error) {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	of, sees := seeing()[named.ModelType]
-	c := families()[cmp.Or(of, named.ModelType)].defaults.usual()
+	c := withUsual(families()[cmp.Or(of, named.ModelType)].defaults)
 	if sees {
 		c.ModelType = of
 		c, err = textPart(body, c)
@@ -159,50 +159,6 @@ func wrongType(err error) error {
 	return fmt.Errorf("%s is of the type %s; want %s", wrong.Field, wrong.Value, want)
 }
 
-// usual fills what its family, or most families, have where config.json says nothing.
-// What the file says counts, also a 0.
-func (c Config) usual() Config {
-	d := c.family().defaults
-	c.RopeTheta, c.RMSNormEps = cmp.Or(c.RopeTheta, d.RopeTheta, 10000), cmp.Or(c.RMSNormEps, d.RMSNormEps, 1e-6)
-	c.RopeLocalTheta, c.QueryScalar = cmp.Or(c.RopeLocalTheta, d.RopeLocalTheta), cmp.Or(c.QueryScalar, d.QueryScalar)
-	c.EmbeddingMultiplier, c.AttentionMultiplier = cmp.Or(c.EmbeddingMultiplier, d.EmbeddingMultiplier), cmp.Or(c.AttentionMultiplier, d.AttentionMultiplier)
-	c.ResidualMultiplier, c.LogitsScaling = cmp.Or(c.ResidualMultiplier, d.ResidualMultiplier), cmp.Or(c.LogitsScaling, d.LogitsScaling)
-	return c
-}
-
-// checkNumbers checks what the model computes with.
-func (c Config) checkNumbers() error {
-	for _, n := range []struct {
-		key   string
-		value float64
-		ok    bool
-	}{
-		{"rope_theta", c.RopeTheta, c.RopeTheta > 0},
-		{"rope_local_base_freq", c.RopeLocalTheta, c.RopeLocalTheta > 0 || !c.family().reads.localTheta},
-		{"query_pre_attn_scalar", c.QueryScalar, c.QueryScalar > 0 || !c.family().reads.queryScalar},
-		{"logits_scaling", c.LogitsScaling, c.LogitsScaling != 0 || !c.family().reads.multipliers},
-		{"embedding_multiplier", c.EmbeddingMultiplier, c.EmbeddingMultiplier != 0 || !c.family().reads.multipliers},
-		{"attention_multiplier", c.AttentionMultiplier, c.AttentionMultiplier != 0 || !c.family().reads.multipliers},
-		{"residual_multiplier", c.ResidualMultiplier, c.ResidualMultiplier != 0 || !c.family().reads.multipliers},
-	} {
-		if !n.ok {
-			return fmt.Errorf("%s is %v, and nothing can be computed with it", n.key, n.value)
-		}
-	}
-	if c.RMSNormEps < 0 {
-		return fmt.Errorf("rms_norm_eps is %v; want 0 or more", c.RMSNormEps)
-	}
-	if c.MaxPositions < 0 {
-		return fmt.Errorf("max_position_embeddings is %d; want 1 or more", c.MaxPositions)
-	}
-	for key, limit := range map[string]*float64{"attn_logit_softcapping": c.ScoreCap, "final_logit_softcapping": c.LogitCap} {
-		if limit != nil && *limit <= 0 {
-			return fmt.Errorf("%s is %v; want more than 0, or null", key, *limit)
-		}
-	}
-	return nil
-}
-
 // complete fills what Hugging Face leaves to its defaults and checks the
 // rest.
 func (c Config) complete() (Config, error) {
@@ -226,14 +182,14 @@ func (c Config) complete() (Config, error) {
 		c.RopeParameters = nil // both generations of transformers read rope_theta
 	}
 	c.family().reads.drop(&c)
-	if err := c.checkNumbers(); err != nil {
+	if err := checkNumbers(c); err != nil {
 		return c, err
 	}
 	var err error
 	if c.RopeScaling, err = c.RopeScaling.complete(c); err != nil {
 		return c, err
 	}
-	if err := c.checkLayers(); err != nil {
+	if err := checkLayers(c); err != nil {
 		return c, err
 	}
 	if c.SlidingPattern != 0 && len(c.LayerTypes) == 0 { // which says as much

@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -195,22 +194,4 @@ func (c Config) projections() []string {
 		out = append(out, m.last())
 	}
 	return out
-}
-
-// checkLayers checks what config.json says of the layers one by one.
-func (c Config) checkLayers() error {
-	for _, t := range c.LayerTypes {
-		if t != fullLayer && t != slidingLayer {
-			return &UnknownArchitectureError{Have: fmt.Sprintf("a layer of the type %q", t), Want: "layers of " + fullLayer + " and " + slidingLayer}
-		}
-	}
-	for name, n := range map[string]int{"layer_types": len(c.LayerTypes), "no_rope_layers": len(c.NoRopeLayers)} {
-		if n != 0 && n < c.Layers {
-			return fmt.Errorf("%s has %d entries for %d layers", name, n, c.Layers)
-		}
-	}
-	if c.SlidingWindow != nil && *c.SlidingWindow < 1 {
-		return fmt.Errorf("sliding_window is %d; want at least 1, or null", *c.SlidingWindow)
-	}
-	return nil
 }

@@ -44,7 +44,7 @@ func madeUpModel(tb testing.TB, size, kind string) *Model {
 		}
 		return m
 	}
-	c, err := c.usual().complete()
+	c, err := withUsual(c).complete()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func newModel(c Config) *Model {
 // config's initializer_range, norms one, biases zero. The same seed gives the
 // same model.
 func New(cfg Config, seed int64) (*Model, error) {
-	cfg, err := cfg.usual().complete()
+	cfg, err := withUsual(cfg).complete()
 	if err != nil {
 		return nil, fmt.Errorf("new model: %w", err)
 	}
