@@ -62,16 +62,34 @@ func (b *baseModel) memory(s events.FineTuner, r rows) (llm.Memory, error) {
 // refuses one that does not fit. The estimate is 0 if the model cannot be trained so,
 // which its opening says.
 func (e Engine) estimate(b *baseModel, s events.FineTuner, r rows) (llm.Memory, error) {
+	needed, err := b.fits(e.host(), s, r)
+	if err != nil {
+		err = engine.Permanent(notEnoughMemory, fmt.Errorf("fine_tuner.base_model_id = %q: %w", s.BaseModelID, err))
+	}
+	return needed, err
+}
+
+// fits is how much memory a training will take, and an error if a machine has less.
+func (b *baseModel) fits(host hostmemory.Host, s events.FineTuner, r rows) (llm.Memory, error) {
 	needed, err := b.memory(s, r)
 	if err != nil {
 		return llm.Memory{}, nil
 	}
-	free, known := e.host().Available()
+	free, known := host.Available()
 	if !known || needed.Sum() <= free.Bytes {
 		return needed, nil
 	}
-	text := fmt.Sprintf("the training needs %s of memory, and %s has %s left: %s. ", hostmemory.Size(needed.Sum()), free.Of, hostmemory.Size(free.Bytes), parts(needed))
-	return needed, engine.Permanent(notEnoughMemory, fmt.Errorf("fine_tuner.base_model_id = %q: %s%s", s.BaseModelID, text, b.advice(s, r, needed.Sum(), free.Bytes)))
+	return needed, fmt.Errorf("the training needs %s of memory, and %s has %s left: %s. %s", hostmemory.Size(needed.Sum()), free.Of, hostmemory.Size(free.Bytes),
+		parts(needed), b.advice(s, r, needed.Sum(), free.Bytes))
+}
+
+// CheckMemory returns the error of a training that a machine has no memory for, whatever its
+// rows are. quantised says that the weights are stored in 4 bits. What else is wrong with the
+// model its opening says.
+func CheckMemory(host hostmemory.Host, s events.FineTuner, base inputs.Base, quantised bool) error {
+	b := &baseModel{Base: base, quantised: quantised}
+	_, err := b.fits(host, s, fewest())
+	return err
 }
 
 // parts says what memory is for.

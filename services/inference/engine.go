@@ -58,7 +58,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	if err != nil {
 		return res, engine.Permanent("bad_model", err)
 	}
-	g := &work{job: job, window: e.window}
+	g := &work{job: job, host: e.host(), window: e.window}
 	for i := range passes {
 		passes[i].bits = llm.Bits(s.LoadIn4bit, s.LoadIn8bit)
 		if err := e.fits(g.name(passes[i]), passes[i]); err != nil {
@@ -137,6 +137,7 @@ func (p pass) open() (*llm.Model, *token.Tokenizer, error) {
 // being answered, and no answers but those that wait for an earlier one.
 type work struct {
 	job       *engine.Job
+	host      hostmemory.Host
 	saver     *saver
 	questions inputs.Questions
 	window    int
@@ -181,7 +182,11 @@ func (g *work) run(ctx context.Context, p pass) (_ events.Artifact, err error) {
 		return events.Artifact{}, err
 	}
 	g.job.Stage(engine.StageGenerate)
-	t := &task{work: g, tok: tok, batch: g.newBatch(model, tok), saved: answers, out: out, name: g.name(p), started: time.Now()}
+	batch, err := g.newBatch(model, tok)
+	if err != nil {
+		return events.Artifact{}, err
+	}
+	t := &task{work: g, tok: tok, batch: batch, saved: answers, out: out, name: g.name(p), started: time.Now()}
 	defer t.batch.Close()
 	if err := t.run(ctx, g.questions.Prompts(ctx, g.job, tok)); err != nil {
 		t.failed = err // what Close ends is not recorded

@@ -2,6 +2,7 @@ package inference_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,5 +45,28 @@ func TestTooLittleMemory(t *testing.T) {
 				t.Errorf("%d bytes: %q does not say %q", c.bytes, got.Error.Message, want)
 			}
 		}
+	}
+}
+
+// TestLittleRoom has a model that fits, beside which there is little room for keys and values.
+func TestLittleRoom(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	run := func(batch, tokens int) events.PhaseCompleted {
+		t.Helper()
+		return h.Run(t, inference.Engine{Host: hostmemorytest.Limited(t, 20_000_000)}, events.Inference, events.Inputs{}, func(s *events.Specification) {
+			small(s)
+			s.Inferencer.BatchSize, s.Inferencer.MaxNewTokens = batch, tokens
+		})
+	}
+	c := run(1024, 100)
+	if c.Conclusion != events.Success || !slices.ContainsFunc(c.Notes, func(n string) bool {
+		return strings.HasPrefix(n, "inferencer.batch_size = 1024: ") && strings.HasSuffix(n, "as many rows are answered at once as fit into 18 MB")
+	}) {
+		t.Errorf("completed with %s, %+v, notes %q", c.Conclusion, c.Error, c.Notes)
+	}
+	c = run(1, 1_000_000)
+	if c.Error == nil || c.Error.Code != "not_enough_memory" || !strings.Contains(c.Error.Message, "(memory.max) has 18 MB left for them; lower inferencer.max_sequence_length") {
+		t.Errorf("completed with %s, %+v", c.Conclusion, c.Error)
 	}
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/tunebus/tunebus/llm/sampling"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/prediction"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/services/inference/fitting"
 	"github.com/tunebus/tunebus/services/inference/inputs"
 )
 
@@ -45,25 +47,32 @@ type task struct {
 const cacheMemory = 4 << 30
 
 // newBatch makes the batch that answers: it has room for as many of the longest rows as
-// are answered at once, where memory allows.
-func (g *work) newBatch(model *llm.Model, tok *token.Tokenizer) *generation.Batch {
+// are answered at once, where memory allows. The error says that there is none for one row.
+func (g *work) newBatch(model *llm.Model, tok *token.Tokenizer) (*generation.Batch, error) {
 	s := g.job.Request.Specification.Inferencer
 	row := g.longest + s.MaxNewTokens + generation.BlockTokens
+	room, known := fitting.RoomOn(g.host)
+	if known && room.Tokens(model.Config()) < row {
+		return nil, engine.Permanent(notEnoughMemory, fmt.Errorf("the keys and values of the longest row, %d tokens with its answer, need %s, and %s has %s left for them; "+
+			"lower inferencer.max_sequence_length or max_new_tokens, or answer where there is more memory",
+			g.longest+s.MaxNewTokens, hostmemory.Size(llm.CacheBytes(model.Config(), row)), room.Of, hostmemory.Size(room.Bytes)))
+	}
+	if !known || room.Bytes > cacheMemory {
+		room.Bytes = cacheMemory
+	}
 	cfg := generation.Config{MaxSequences: max(1, s.BatchSize)}
 	cfg.CacheTokens = cfg.MaxSequences * row
-	if most := max(row, int(cacheMemory/llm.CacheBytes(model.Config(), 1))); cfg.CacheTokens > most {
-		g.notes = append(g.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %.1f GiB for keys and values; "+
-			"as many rows are answered at once as fit into %.1f GiB", s.BatchSize, g.longest+s.MaxNewTokens,
-			gibibytes(llm.CacheBytes(model.Config(), cfg.CacheTokens)), gibibytes(llm.CacheBytes(model.Config(), most))))
+	if most := max(row, room.Tokens(model.Config())); cfg.CacheTokens > most {
+		g.notes = append(g.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %s for keys and values; "+
+			"as many rows are answered at once as fit into %s", s.BatchSize, g.longest+s.MaxNewTokens,
+			hostmemory.Size(llm.CacheBytes(model.Config(), cfg.CacheTokens)), hostmemory.Size(llm.CacheBytes(model.Config(), most))))
 		cfg.CacheTokens = most
 	}
 	if len(s.Stop) > 0 {
 		cfg.Decode = tok.DecodeAnswer
 	}
-	return llm.NewBatch(model, cfg)
+	return llm.NewBatch(model, cfg), nil
 }
-
-func gibibytes(n int64) float64 { return float64(n) / (1 << 30) }
 
 // run answers all rows that have no saved answer.
 func (t *task) run(ctx context.Context, prompts iter.Seq2[inputs.Prompt, error]) error {

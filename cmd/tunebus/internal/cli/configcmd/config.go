@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -73,7 +74,7 @@ func Check(s *session.Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := inputs.Check(c.Context(), checked.Specification, checked.Files)
+			found := inputs.Check(c.Context(), hostmemory.Machine(), checked.Specification, checked.Files)
 			faults := append(checked.Faults, checked.Locate(found.Faults)...)
 			more, err := settingsFaults(slices.Concat(s.SettingsFlags(), f.Files))
 			if err != nil {
@@ -89,6 +90,9 @@ func Check(s *session.Session) *cobra.Command {
 				return err
 			}
 			s.Console.Notes(append(checked.Notes, checked.Locate(found.Notes)...))
+			for _, fault := range checked.Locate(found.TooLarge) {
+				found.Warnings = append(found.Warnings, fault.String()+"; a run on this machine is refused")
+			}
 			s.Console.Warnings(append(found.Warnings, noEnvironments(s, checked.Specification, f.Files)...))
 			return s.Console.Print(view.Specification(checked.Specification))
 		},

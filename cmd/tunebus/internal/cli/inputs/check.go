@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/finetune/prepare"
@@ -30,10 +31,13 @@ type Found struct {
 	Notes structconf.Faults
 	// Warnings name rows that are left out or cut, if they are many.
 	Warnings []string
+	// TooLarge are models that the machine has no memory for.
+	TooLarge structconf.Faults
 }
 
 // checker collects what is found. Data sets and models are opened side by side.
 type checker struct {
+	host          hostmemory.Host
 	specification events.Specification
 	files         map[string]string
 
@@ -43,9 +47,10 @@ type checker struct {
 
 // Check opens every local data set and model of a specification. files are the paths
 // on this machine, by the key that names each; keys that it does not have name ids of
-// the Hub, which are left out. The faults have the order of the keys.
-func Check(ctx context.Context, s events.Specification, files map[string]string) Found {
-	c := &checker{specification: s, files: files}
+// the Hub, which are left out. host is where the run would be done. The faults have the order
+// of the keys.
+func Check(ctx context.Context, host hostmemory.Host, s events.Specification, files map[string]string) Found {
+	c := &checker{host: host, specification: s, files: files}
 	models := map[string]Renderer{}
 	for _, key := range []string{baseModel, otherModel} {
 		if dir, ok := files[key]; ok {
@@ -60,16 +65,24 @@ func Check(ctx context.Context, s events.Specification, files map[string]string)
 		}
 	}
 	all.Wait()
-	slices.SortStableFunc(c.found.Faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
-	slices.SortStableFunc(c.found.Notes, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
+	for _, faults := range []structconf.Faults{c.found.Faults, c.found.Notes, c.found.TooLarge} {
+		slices.SortStableFunc(faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
+	}
 	slices.Sort(c.found.Warnings)
 	return c.found
 }
 
-// Faults is [Check] for a command that sends or starts a run: what is wrong keeps it from
-// that, and the services tell the rest.
+// Faults is [Check] for a command that sends a run: what is wrong keeps it from that, and the
+// services tell the rest.
 func Faults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
-	return Check(ctx, s, files).Faults
+	return Check(ctx, hostmemory.Machine(), s, files).Faults
+}
+
+// FaultsHere is [Faults] for a command whose own process does the run, so that a model has to
+// fit into the memory of this machine.
+func FaultsHere(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
+	found := Check(ctx, hostmemory.Machine(), s, files)
+	return append(found.Faults, found.TooLarge...)
 }
 
 // value is a key as the person wrote it.

@@ -12,19 +12,22 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inputs"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
+	"github.com/tunebus/tunebus/pipeline/hostmemory/hostmemorytest"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 // folder is a folder with data and models, and a specification that names them.
 type folder struct {
 	dir           string
+	host          hostmemory.Host
 	specification events.Specification
 	files         map[string]string
 }
 
 func newFolder(t *testing.T) *folder {
 	t.Helper()
-	f := &folder{dir: t.TempDir(), specification: spec.Defaults(), files: map[string]string{}}
+	f := &folder{dir: t.TempDir(), host: hostmemory.Machine(), specification: spec.Defaults(), files: map[string]string{}}
 	f.name("fine_tuner.base_model_id", filepath.Join(clitest.Root(), "configs", "quickstart", "base-model"))
 	f.name("fine_tuner.training_data_id", f.write(t, "train.jsonl", `{"question":"Where is the mast?","answer":"At pier 4."}`))
 	f.name("inferencer.testing_data_id", f.write(t, "test.jsonl", `{"question":"Where is the mast?","answer":"At pier 4."}`))
@@ -61,7 +64,7 @@ func (f *folder) name(key, path string) {
 
 func (f *folder) check(t *testing.T) inputs.Found {
 	t.Helper()
-	return inputs.Check(t.Context(), f.specification, f.files)
+	return inputs.Check(t.Context(), f.host, f.specification, f.files)
 }
 
 // TestCheckFindsEveryFault: what is wrong with data and models comes at once, with
@@ -337,5 +340,37 @@ func edit(t *testing.T, path string, change func(map[string]any)) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTooLarge has models on machines whose memory is too small for one phase or another.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	const enough = 1 << 30
+	for name, one := range map[string]struct {
+		memory int64
+		change func(*events.Specification)
+		want   string // a part of the text; empty: nothing is too large
+	}{
+		"enough":      {enough, func(*events.Specification) {}, ""},
+		"training":    {20e6, func(s *events.Specification) { s.FineTuner.FullFinetuning = true }, "the training needs "},
+		"an adapter":  {20e6, func(*events.Specification) {}, ""},
+		"answers":     {3e6, func(s *events.Specification) { s.Pipeline.EnableFinetuning = false }, "the model needs "},
+		"its own":     {3e6, func(s *events.Specification) { s.FineTuner.Engine = "trl" }, "the model needs "},
+		"not at work": {3e6, func(s *events.Specification) { s.FineTuner.Engine, s.Inferencer.Engine = "trl", spec.OpenAI }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFolder(t)
+			f.host = *hostmemorytest.Limited(t, one.memory)
+			one.change(&f.specification)
+			found := f.check(t)
+			if len(found.Faults) > 0 || (one.want != "") != (len(found.TooLarge) == 1) {
+				t.Fatalf("faults %v, too large %v", found.Faults, found.TooLarge)
+			}
+			if one.want != "" && (found.TooLarge[0].Key != "fine_tuner.base_model_id" || !strings.Contains(found.TooLarge[0].Message, one.want)) {
+				t.Error(found.TooLarge)
+			}
+		})
 	}
 }

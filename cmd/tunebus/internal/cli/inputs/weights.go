@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/finetune"
+	training "github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
 // weights checks a model as the built-in engine does before its first step, and
@@ -40,6 +41,13 @@ func (c *checker) weights(key, dir string) Renderer {
 		about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
 		c.faults(about, shown, err)
 		c.note("fine_tuner.rank", finetune.AdapterNotes(c.specification.FineTuner, report.Config))
+	}
+	if err == nil {
+		model := training.Base{Weights: base}
+		if adapter {
+			model.Adapter = dir
+		}
+		c.memory(key, model, report.Quantised > 0)
 	}
 	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.Positions()}
 }

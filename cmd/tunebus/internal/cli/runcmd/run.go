@@ -84,7 +84,7 @@ func (f *runFlags) read(c *cobra.Command, s *session.Session) (runrequest.Reques
 	if err := f.local.Check(); err != nil {
 		return runrequest.Request{}, settings.Settings{}, err
 	}
-	f.request.Look = inputs.Faults
+	f.request.Look = inputs.FaultsHere
 	f.request.Images = inputs.Images
 	request, err := f.request.Request(c)
 	if err != nil {

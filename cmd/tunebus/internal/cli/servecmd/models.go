@@ -35,10 +35,18 @@ type opening struct {
 	settings settings.Settings
 	scratch  string
 
+	host    hostmemory.Host
+	caches  []cache               // of the models that are opened
 	weights map[string]*llm.Model // base models by their folders
 	taken   map[string]bool       // names
 	served  []*servedmodel.Model
 	noted   []string
+}
+
+// cache is the room for keys and values that a model may take.
+type cache struct {
+	of     llm.Config
+	tokens int
 }
 
 // source is a model that is named, in folders of this machine.
@@ -198,7 +206,7 @@ func (o *opening) open(from source) error {
 	o.note(report.Notes...)
 	base, ok := o.weights[from.Weights()]
 	if !ok {
-		if err := fitting.Check(hostmemory.Machine(), from.what, llm.Answering{Dir: from.Weights(), Adapter: from.Adapter()}, ""); err != nil {
+		if err := fitting.Check(o.host, from.what, llm.Answering{Dir: from.Weights(), Adapter: from.Adapter()}, ""); err != nil {
 			return exit.Input(err)
 		}
 		if base, err = llm.Open(from.Weights()); err != nil {
@@ -253,7 +261,34 @@ func (o *opening) serve(m servedmodel.Options, from source, names []string) erro
 	if m.CacheTokens < m.MaxLength {
 		return exit.Input(fmt.Errorf("--cache-tokens %d: one request of %s may have %d tokens; raise it, or lower --max-sequence-length", m.CacheTokens, m.Names[0], m.MaxLength))
 	}
+	if err := o.fits(&m); err != nil {
+		return err
+	}
 	o.served = append(o.served, servedmodel.New(m))
+	return nil
+}
+
+// fits has the cache of a model fit into the memory that is left beside those of the models
+// before it. A size that a flag says is not changed.
+func (o *opening) fits(m *servedmodel.Options) error {
+	of := m.Weights.Config()
+	room, known := fitting.RoomOn(o.host)
+	for _, other := range o.caches {
+		room = room.Without(other.of, other.tokens)
+	}
+	switch fit := room.Tokens(of); {
+	case !known || m.CacheTokens <= fit:
+	case fit < m.MaxLength:
+		return exit.Input(fmt.Errorf("one request of %s may have %d tokens, and %s has room for the keys and values of %d (%s); lower --max-sequence-length",
+			m.Names[0], m.MaxLength, room.Of, fit, hostmemory.Size(room.Bytes)))
+	case o.flags.cacheTokens > 0:
+		return exit.Input(fmt.Errorf("--cache-tokens %d: %s has room for the keys and values of %d tokens of %s (%s); lower it", m.CacheTokens, room.Of, fit, m.Names[0], hostmemory.Size(room.Bytes)))
+	default:
+		o.note(fmt.Sprintf("%s has room for the keys and values of %d tokens of %s (%s), all requests together, and not for 2048 of each of %d; further requests wait",
+			room.Of, fit, m.Names[0], hostmemory.Size(room.Bytes), m.Parallel))
+		m.CacheTokens = fit
+	}
+	o.caches = append(o.caches, cache{of, m.CacheTokens})
 	return nil
 }
 

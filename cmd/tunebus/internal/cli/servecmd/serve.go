@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/serving"
+	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/services/inference/chatserver"
 	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
 )
@@ -76,11 +77,11 @@ func someModels(_ *cobra.Command, args []string) error {
 func (f *serveFlags) check(c *cobra.Command, args []string) error {
 	var faults []error
 	for _, n := range []struct {
-		flag         string
-		value, least int
-	}{{"parallel", f.parallel, 1}, {"queue", f.queue, 0}, {"max-sequence-length", f.maxLength, 2}, {"cache-tokens", f.cacheTokens, 2}} {
-		if n.value < n.least && c.Flags().Changed(n.flag) {
-			faults = append(faults, fmt.Errorf("--%s %d: want %d or more", n.flag, n.value, n.least))
+		flag               string
+		value, least, most int
+	}{{"parallel", f.parallel, 1, 4096}, {"queue", f.queue, 0, 1_000_000}, {"max-sequence-length", f.maxLength, 2, 100_000_000}, {"cache-tokens", f.cacheTokens, 2, 10_000_000_000}} {
+		if (n.value < n.least || n.value > n.most) && c.Flags().Changed(n.flag) {
+			faults = append(faults, fmt.Errorf("--%s %d: want %d to %d", n.flag, n.value, n.least, n.most))
 		}
 	}
 	if f.grace < 0 {
@@ -110,7 +111,7 @@ func (f *serveFlags) serve(c *cobra.Command, s *session.Session, args []string) 
 	}
 	defer func() { _ = at.listener.Close() }() // it is closed already where the server ended
 	return runmodel.WithScratch(cfg.Data.Scratch, "serve", func(dir string) error {
-		o := opening{flags: f, session: s, settings: cfg, scratch: dir}
+		o := opening{flags: f, session: s, settings: cfg, scratch: dir, host: hostmemory.Machine()}
 		models, err := o.models(c, args)
 		defer func() {
 			for _, m := range models {
