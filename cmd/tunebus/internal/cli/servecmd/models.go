@@ -43,6 +43,10 @@ type opening struct {
 	noted   []string
 }
 
+// fewTokens is of how many tokens a request has to be able to have room, so that a model is
+// served without being told to.
+const fewTokens = 512
+
 // cache is the room for keys and values that a model may take.
 type cache struct {
 	of     llm.Config
@@ -269,7 +273,8 @@ func (o *opening) serve(m servedmodel.Options, from source, names []string) erro
 }
 
 // fits has the cache of a model fit into the memory that is left beside those of the models
-// before it. A size that a flag says is not changed.
+// before it, where its longest requests have to be shorter for that, too. What a flag says is
+// not changed.
 func (o *opening) fits(m *servedmodel.Options) error {
 	of := m.Weights.Config()
 	room, known := fitting.RoomOn(o.host)
@@ -278,6 +283,10 @@ func (o *opening) fits(m *servedmodel.Options) error {
 	}
 	switch fit := room.Tokens(of); {
 	case !known || m.CacheTokens <= fit:
+	case o.flags.cacheTokens == 0 && o.flags.maxLength == 0 && fit < m.MaxLength && fit >= fewTokens:
+		o.note(fmt.Sprintf("a request of %s may have %d tokens, and not %d: %s has room for the keys and values of so many (%s)",
+			m.Names[0], fit, m.MaxLength, room.Of, hostmemory.Size(room.Bytes)))
+		m.MaxLength, m.CacheTokens = fit, fit
 	case fit < m.MaxLength:
 		return exit.Input(fmt.Errorf("one request of %s may have %d tokens, and %s has room for the keys and values of %d (%s); lower --max-sequence-length",
 			m.Names[0], m.MaxLength, room.Of, fit, hostmemory.Size(room.Bytes)))
