@@ -238,8 +238,11 @@ func (c Config) complete() (Config, error) {
 	if c.Layers > maxLayers { // each one costs memory before a weight is read
 		return c, fmt.Errorf("num_hidden_layers is %d, and the largest allowed is %d", c.Layers, maxLayers)
 	}
-	if c.Heads%c.KVHeads != 0 || c.HeadDim%2 != 0 {
-		return c, errors.New("num_attention_heads must be a multiple of num_key_value_heads, and head_dim even")
+	if c.Heads%c.KVHeads != 0 {
+		return c, fmt.Errorf("num_attention_heads is %d; want a multiple of num_key_value_heads, which is %d", c.Heads, c.KVHeads)
+	}
+	if c.HeadDim%2 != 0 {
+		return c, fmt.Errorf("head_dim is %d; want an even number", c.HeadDim)
 	}
 	if n := c.turning(c.HeadDim); n < 2 || n > c.HeadDim || n%2 != 0 {
 		return c, fmt.Errorf("partial_rotary_factor is %v, so that %d of the %d numbers of a head turn; want an even number of them", c.PartialRotary, n, c.HeadDim)

@@ -206,7 +206,7 @@ func TestSeeingConfig(t *testing.T) {
 		`{"model_type": "gemma3", "text_config": {"use_bidirectional_attention": true}}`:    "use_bidirectional_attention",
 		`{"model_type": "gemma3", "tie_word_embeddings": "x", "text_config": {}}`:           "tie_word_embeddings is of the type string; want true or false",
 		`{"model_type": "gemma3", "text_config": {"num_hidden_layers": -1}}`:                "num_hidden_layers is -1",
-		`{"model_type": "gemma3", "text_config": {"num_key_value_heads": 3}}`:               "must be a multiple of num_key_value_heads",
+		`{"model_type": "gemma3", "text_config": {"num_key_value_heads": 3}}`:               "want a multiple of num_key_value_heads",
 		`{"model_type": "gemma3", "text_config": {"rope_scaling": {"rope_type": "magic"}}}`: `rope_type "magic" is unknown`,
 	} {
 		if _, err := readConfig(write(body)); err == nil || !strings.Contains(err.Error(), want) {

@@ -43,10 +43,17 @@ func checkStorage(dir string) error {
 		return nil // said elsewhere
 	}
 	var c struct {
-		Quantisation *quantisation `json:"quantization_config"`
+		Quantisation json.RawMessage `json:"quantization_config"`
 	}
-	if json.Unmarshal(body, &c) == nil && c.Quantisation != nil && !c.Quantisation.readable() {
-		how, reads := c.Quantisation.name()
+	var q *quantisation // nil: the weights are as they are
+	if json.Unmarshal(body, &c) == nil && len(c.Quantisation) > 0 {
+		if err := json.Unmarshal(c.Quantisation, &q); err != nil {
+			return fmt.Errorf("read %s: quantization_config says nothing that can be read: want a table such as {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}",
+				filepath.Join(dir, "config.json"))
+		}
+	}
+	if q != nil && !q.readable() {
+		how, reads := q.name()
 		return &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
 	}
 	if exists(filepath.Join(dir, WholeFile)) || exists(filepath.Join(dir, IndexFile)) {

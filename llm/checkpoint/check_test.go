@@ -180,7 +180,7 @@ func TestAnotherHead(t *testing.T) {
 // TestCheckFaults: what cannot be used is named with what is there instead.
 func TestCheckFaults(t *testing.T) {
 	t.Parallel()
-	quantised := func(q map[string]any) func(dir string) {
+	quantised := func(q any) func(dir string) {
 		return func(dir string) {
 			edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) { c["quantization_config"] = q })
 		}
@@ -211,6 +211,8 @@ func TestCheckFaults(t *testing.T) {
 		"(AWQ), and the built-in engine":      quantised(map[string]any{"quant_method": "awq", "bits": 4}),
 		"quantised to 8 bits (fp8)":           quantised(map[string]any{"quant_method": "fp8"}),
 		"quantised (mxfp4)":                   quantised(map[string]any{"quant_method": "mxfp4"}),
+		"quantization_config says nothing":    quantised("yes"),
+		"want a table such as":                quantised(map[string]any{"quant_method": "bitsandbytes", "load_in_4bit": "yes"}),
 		"in pickle files (pytorch_model.bin)": func(dir string) { move(t, dir, "pytorch_model.bin") },
 		"in a GGUF file (model-q4.gguf)":      func(dir string) { move(t, dir, "model-q4.gguf") },
 		"no such file or directory":           func(dir string) { move(t, dir, "weights.dat") },

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Span is what a schedule is stretched over.
@@ -60,7 +61,7 @@ func New(name string, given map[string]any, span Span) (*Schedule, error) {
 	name = cmp.Or(name, "linear")
 	k, ok := kinds()[name]
 	if !ok && name != plateauName {
-		return nil, fmt.Errorf("schedule %q is none of %v", name, Names())
+		return nil, fmt.Errorf("there is no schedule %q; there are %s", name, strings.Join(Names(), ", "))
 	}
 	a := &arguments{given: given}
 	if name == plateauName {
@@ -71,13 +72,20 @@ func New(name string, given map[string]any, span Span) (*Schedule, error) {
 	}
 	for argument := range given {
 		if !slices.Contains(k.arguments, argument) {
-			a.faults = append(a.faults, fmt.Errorf("there is no argument %s; there are %v", argument, k.arguments))
+			a.faults = append(a.faults, noArgument(argument, k.arguments))
 		}
 	}
 	if err := errors.Join(a.faults...); err != nil {
 		return nil, fmt.Errorf("schedule %q: %w", name, err)
 	}
 	return s, nil
+}
+
+func noArgument(argument string, known []string) error {
+	if len(known) == 0 {
+		return fmt.Errorf("there is no argument %s; it takes none", argument)
+	}
+	return fmt.Errorf("there is no argument %s; there are %s", argument, strings.Join(known, ", "))
 }
 
 // Rate is the learning rate of a step, counted from 0.

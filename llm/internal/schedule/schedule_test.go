@@ -87,9 +87,9 @@ func TestFaults(t *testing.T) {
 		name  string
 		given map[string]any
 	}{
-		"is none of":                   {"greedy", nil},
+		"there is no schedule \"greedy\"; there are linear, ": {"greedy", nil},
 		"no argument min_lr":           {"linear", map[string]any{"min_lr": 1.0}},
-		"there are [num_cycles]":       {"cosine", map[string]any{"cycles": 1.0}},
+		"there are num_cycles":         {"cosine", map[string]any{"cycles": 1.0}},
 		"num_cycles = two is no":       {"cosine", map[string]any{"num_cycles": "two"}},
 		"either min_lr or min_lr_rate": {"cosine_with_min_lr", map[string]any{"min_lr": 1e-5, "min_lr_rate": 0.1}},
 		"num_decay_steps has to be":    {"warmup_stable_decay", nil},

@@ -95,9 +95,12 @@ func (c *checker) fault(key string, err error) {
 	for strings.HasPrefix(message, value+": ") {
 		message = strings.TrimPrefix(message, value+": ")
 	}
+	if !strings.HasPrefix(value, "{") { // a table stands as it is
+		value = strconv.Quote(value)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.found.Faults = append(c.found.Faults, structconf.Fault{Key: key, Value: strconv.Quote(value), Message: message})
+	c.found.Faults = append(c.found.Faults, structconf.Fault{Key: key, Value: value, Message: message})
 }
 
 func (c *checker) warn(warnings ...string) {
