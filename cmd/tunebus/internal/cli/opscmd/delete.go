@@ -40,11 +40,11 @@ func Delete(s *session.Session) *cobra.Command {
 	var f deleteFlags
 	c := &cobra.Command{
 		Use: "delete RUN...", Short: "Remove runs that have ended, with all that no other run uses",
-		Long: `The facts, metric points, checkpoints, reports and dead letters of the runs are
-removed, their lines in the list of runs, and their artifacts. An artifact that
-another run, an archive or a request refers to stays, and content that was stored
-or used within the last hour: "tunebus gc" removes it when nothing needs it any
-more. MLflow keeps its runs, with the tag tunebus.deleted.
+		Long: `Removes runs that have ended: their facts, metric points, checkpoints, reports and
+dead letters, their lines in the list of runs, and their artifacts. An artifact
+that another run, an archive or a request refers to stays, and content that was
+stored or used within the last hour: "tunebus gc" removes it when nothing needs
+it any more. MLflow keeps its runs, with the tag tunebus.deleted.
 
 The id of a deleted run stays taken. If the command is stopped, the next delete
 goes on with what it has begun.`,

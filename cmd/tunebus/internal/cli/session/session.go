@@ -177,7 +177,13 @@ func connectWithin(ctx context.Context, s *Session, wait time.Duration, log *slo
 	}
 	b, err := dial(ctx, s, cfg, wait, log)
 	unreachable, ok := errors.AsType[*conn.UnreachableError](err)
-	if !ok || s.flags.nameServer(cfg) {
+	if !ok {
+		return b, err
+	}
+	if s.flags.nameServer(cfg) {
+		if unreachable.IsRefused() {
+			err = fmt.Errorf("%w; start it there, or name another one with --server", err)
+		}
 		return b, err
 	}
 	up, found, several := findUp(cfg)
