@@ -8,8 +8,9 @@ import (
 const (
 	// mostUnsaid is how much may wait for whoever reads what the server says.
 	mostUnsaid = 1024
-	// lastWords is how long the end waits for that reader.
-	lastWords = time.Second
+	// lastWords is how long the end waits for that reader to read another line, and
+	// farewell how long it waits at most.
+	lastWords, farewell = time.Second, 15 * time.Second
 )
 
 // saying says one thing after the other, on a goroutine of its own: who stops reading
@@ -18,6 +19,7 @@ type saying struct {
 	lost   func(n int64) // says how much had no room
 	things chan func()
 	unsaid atomic.Int64
+	heard  atomic.Int64 // how much was said
 	stop   chan struct{}
 	done   chan struct{}
 }
@@ -57,19 +59,25 @@ func (s *saying) run() {
 
 func (s *saying) now(thing func()) {
 	thing()
+	s.heard.Add(1)
 	if n := s.unsaid.Swap(0); n > 0 {
 		s.lost(n)
 	}
 }
 
-// end waits until everything is said, but for no longer than a moment: a write to a pipe
-// that nobody reads has no end.
+// end waits until everything is said, as long as somebody reads: a write to a pipe that
+// nobody reads has no end.
 func (s *saying) end() {
 	close(s.stop)
-	patience := time.NewTimer(lastWords)
-	defer patience.Stop()
-	select {
-	case <-s.done:
-	case <-patience.C:
+	for until := time.Now().Add(farewell); time.Now().Before(until); {
+		before := s.heard.Load()
+		select {
+		case <-s.done:
+			return
+		case <-time.After(lastWords):
+		}
+		if s.heard.Load() == before {
+			return
+		}
 	}
 }
