@@ -73,7 +73,7 @@ func (w *worker) layerBack(l int) {
 	w.learnNorm(layer.AttentionNorm, t.dNormed, *t.input(l), y.roots, t.tokens())
 	w.learnNorm(layer.MLPPost, t.dX, y.mlp.rows, y.mlp.roots, t.tokens())
 	w.learnNorm(layer.AttentionPost, t.dMiddle, y.attention.rows, y.attention.roots, t.tokens())
-	if t.headNorms() {
+	if t.net.headNorms() {
 		w.learnNorm(layer.QNorm, t.dQ, y.rawQ, y.rootsQ, t.tokens()*together(c.queries(), layer.QNorm))
 		w.learnNorm(layer.KNorm, t.dK, y.rawK, y.rootsK, t.tokens()*together(c.keys(), layer.KNorm))
 	}
@@ -96,7 +96,7 @@ func (w *worker) turnBack(y *activations, layer *Layer) (dQ, dK []float32) {
 			turns.TurnBack(t.dK[r*c.keys():(r+1)*c.keys()], at)
 		}
 	}
-	if !t.headNorms() {
+	if !t.net.headNorms() {
 		return t.dQ, t.dK
 	}
 	clear(w.rows.of(t.dRawQ, c.queries()))
@@ -109,7 +109,7 @@ func (w *worker) turnBack(y *activations, layer *Layer) (dQ, dK []float32) {
 // addBack goes back through add: from d, the gradients of what it made, come those
 // of what the projection gave. They are d, or lie in to.
 func (w *worker) addBack(d []float32, g given, post Weight, to []float32) []float32 {
-	if !w.t.changesGiven() {
+	if !w.t.net.changesGiven() {
 		return d
 	}
 	rows := w.rows.of(to, w.t.net.Shape.Hidden)

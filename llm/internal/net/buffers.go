@@ -112,7 +112,7 @@ func (t *Trainer) reserveWorkers(r buffers, s Size) {
 			}
 		}
 	}
-	if t.changesGiven() {
+	if t.net.changesGiven() {
 		whole = max(whole, c.Hidden)
 	}
 	if c.LogitCap != 0 {

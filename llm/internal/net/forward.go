@@ -49,7 +49,7 @@ func (w *worker) layer(l int, out []float32) {
 func (w *worker) add(p projection, in []float32, g given, post Weight, x, y []float32) {
 	t, n := w.t, w.t.net.Shape.Hidden
 	copy(w.rows.of(y, n), w.rows.of(x, n))
-	if !t.changesGiven() {
+	if !t.net.changesGiven() {
 		p.forward(w, in, y, true)
 		return
 	}
@@ -72,13 +72,13 @@ func (w *worker) queriesAndKeys(l int) {
 	t := w.t
 	c, y, layer := t.net.Shape, t.keep(l), &t.net.Layers[l]
 	q, k := y.q, y.k
-	if t.headNorms() {
+	if t.net.headNorms() {
 		q, k = y.rawQ, y.rawK
 	}
 	t.projection(l, atQ).forward(w, t.normed, q, false)
 	t.projection(l, atK).forward(w, t.normed, k, false)
 	t.projection(l, atV).forward(w, t.normed, y.v, false)
-	if t.headNorms() {
+	if t.net.headNorms() {
 		w.norm(y.q, y.rawQ, layer.QNorm, y.rootsQ, w.rows.times(together(c.queries(), layer.QNorm)))
 		w.norm(y.k, y.rawK, layer.KNorm, y.rootsK, w.rows.times(together(c.keys(), layer.KNorm)))
 	}

@@ -168,6 +168,17 @@ type Network struct {
 	Dropout float64
 }
 
+// headNorms reports whether the heads of queries and keys are normalised.
+func (n *Network) headNorms() bool {
+	return len(n.Layers) > 0 && n.Layers[0].QNorm.Data != nil
+}
+
+// changesGiven reports whether what attention and the MLP give is normalised or
+// scaled before it is added.
+func (n *Network) changesGiven() bool {
+	return n.Shape.ResidualScale != 0 || len(n.Layers) > 0 && n.Layers[0].AttentionPost.Data != nil
+}
+
 // sameWeight reports whether both are one weight, as in projections that a
 // checkpoint has as one.
 func sameWeight(a, b Weight) bool {

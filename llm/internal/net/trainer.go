@@ -145,11 +145,11 @@ func (t *Trainer) reserve(r buffers, s Size) {
 		r.each(n, &y.roots, &y.middleRoots)
 		r.each(n*c.Heads, &y.logs)
 		r.each(through, &y.gate, &y.up)
-		if t.changesGiven() {
+		if t.net.changesGiven() {
 			r.each(hidden, &y.attention.rows, &y.mlp.rows)
 			r.each(n, &y.attention.roots, &y.mlp.roots)
 		}
-		if t.headNorms() {
+		if t.net.headNorms() {
 			r.each(queries, &y.rawQ)
 			r.each(keys, &y.rawK)
 			r.each(n*c.Heads, &y.rootsQ)
@@ -169,13 +169,13 @@ func (t *Trainer) reserve(r buffers, s Size) {
 		return
 	}
 	r.each(hidden, &t.dX, &t.dMiddle, &t.dNormed, &t.dMiddleNormed)
-	if t.changesGiven() {
+	if t.net.changesGiven() {
 		r.each(hidden, &t.dAttention, &t.dMLP)
 	}
 	r.each(through, &t.dThrough, &t.dGate)
 	r.each(queries, &t.dAttended, &t.dQ)
 	r.each(keys, &t.dK, &t.dV)
-	if t.headNorms() {
+	if t.net.headNorms() {
 		r.each(queries, &t.dRawQ)
 		r.each(keys, &t.dRawK)
 	}
@@ -187,17 +187,6 @@ func (t *Trainer) reserve(r buffers, s Size) {
 			}
 		}
 	}
-}
-
-// headNorms reports whether the heads of queries and keys are normalised.
-func (t *Trainer) headNorms() bool {
-	return len(t.net.Layers) > 0 && t.net.Layers[0].QNorm.Data != nil
-}
-
-// changesGiven reports whether what attention and the MLP give is normalised or
-// scaled before it is added.
-func (t *Trainer) changesGiven() bool {
-	return t.net.Shape.ResidualScale != 0 || len(t.net.Layers) > 0 && t.net.Layers[0].AttentionPost.Data != nil
 }
 
 // drops reports whether this pass drops inputs of adapters.
