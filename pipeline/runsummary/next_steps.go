@@ -46,7 +46,11 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 	add := func(do, with string) { out = append(out, Step{do, with}) }
 	switch run.Completed.Conclusion {
 	case events.Failure:
-		add("mend what the error names, then", again.Command)
+		if again.Command == again.Rerun { // which has the specification as it was stored
+			add("mend what the error names, a key by --set KEY=VALUE behind this, then", again.Command)
+		} else {
+			add("mend what the error names, then", again.Command)
+		}
 		add("read its log", onRun(again, "logs", run.ID))
 	case events.Cancelled:
 		add("start it again", again.Command)

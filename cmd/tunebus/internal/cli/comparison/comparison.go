@@ -75,6 +75,8 @@ type Options struct {
 	Metric string
 	// Rows is how many of the rows are listed that changed most.
 	Rows int
+	// Idle is set where nobody works on runs, so that an open one is stopped.
+	Idle bool
 }
 
 // UnknownMetricError says that neither run can have the score that was asked for.
@@ -97,7 +99,7 @@ func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
 	if known := knownScores(a, b); o.Metric != "" && !slices.Contains(known, o.Metric) {
 		return Comparison{}, &UnknownMetricError{o.Metric, known}
 	}
-	c := Comparison{A: sideOf(a), B: sideOf(b), Inputs: inputs(a, b)}
+	c := Comparison{A: sideOf(a, o.Idle), B: sideOf(b, o.Idle), Inputs: inputs(a, b)}
 	var err error
 	if c.Specification, err = specification(a, b); err != nil {
 		return Comparison{}, err
@@ -114,8 +116,11 @@ func Of(ctx context.Context, a, b events.Run, o Options) (Comparison, error) {
 	return c, nil
 }
 
-func sideOf(run events.Run) Side {
+func sideOf(run events.Run, idle bool) Side {
 	s := runsummary.Of(run)
+	if idle {
+		s.Status = runsummary.Stopped(s.Status)
+	}
 	return Side{RunID: s.RunID, RunName: s.RunName, Status: s.Status, Conclusion: s.Conclusion, Shortfall: runsummary.Shortfall(run), RequestedAt: run.Accepted.RequestedAt, Seconds: s.Seconds, Tuned: runsummary.TunedModel(run)}
 }
 

@@ -234,7 +234,11 @@ func (u unfinished) endNow(ctx context.Context, id string) string {
 	if err != nil || run.Completed == nil {
 		return ""
 	}
-	return fmt.Sprintf("run %s had ended: %s; this shows it:\n  %s", id, runsummary.Of(run).Status, u.session.CommandLine("show", id, "--data", u.cfg.Data.Folder))
+	ended := fmt.Sprintf("run %s had ended: %s; this shows it:\n  %s", id, runsummary.Of(run).Status, u.session.CommandLine("show", id, "--data", u.cfg.Data.Folder))
+	if run.Tracked == nil {
+		ended += fmt.Sprintf("\nand this makes its reports and tracks it, since that was interrupted:\n  %s", u.session.CommandLine("replay", "tracking", "--run", id, "--data", u.cfg.Data.Folder))
+	}
+	return ended
 }
 
 // foreignQueue returns the queue of a step of a run that no worker of this process

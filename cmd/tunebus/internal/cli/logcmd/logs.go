@@ -72,6 +72,8 @@ func Logs(s *session.Session) *cobra.Command {
 				}
 				if l.written == 0 && !f.follow {
 					s.Console.Say("run %s has no line yet: no attempt has started", id)
+				} else if len(l.expects) == 0 && isArchived(ctx, server, id) {
+					s.Console.Say("run %s is archived; what its attempts wrote into the log was removed with that, and what its events say is left", id)
 				}
 				return nil
 			})
@@ -124,6 +126,12 @@ func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run) s
 		}
 	}
 	return fmt.Sprintf("run %s has no line yet: no attempt has started; waiting for one", run.ID)
+}
+
+// isArchived reports whether the facts of a run have left the stream.
+func isArchived(ctx context.Context, server *session.Deployment, id string) bool {
+	run, err := history.New(server.Bus).Run(ctx, id)
+	return err == nil && run.Accepted == nil
 }
 
 // factsOf returns what reads the facts of a run, also of an archived one where the

@@ -96,6 +96,26 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// TestArchivedLogs: an archived run has no lines of its attempts, and that is said.
+func TestArchivedLogs(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, append(clitest.EndedRun("r"), events.TrackingCompleted{RunID: "r"})...)
+		publishLines(t, b, "r", 1, "the first")
+	})
+	const archived = "run r is archived"
+	if status, out, screen := clitest.Run(t, "logs", "r", "--data", f.Dir); status != 0 || !strings.Contains(out, "the first") || strings.Contains(screen, archived) {
+		t.Errorf("status %d, %s\n%s", status, screen, out)
+	}
+	if status, _, screen := clitest.Run(t, "archive", "--data", f.Dir, "--older-than", "0s"); status != 0 {
+		t.Fatalf("archive: status %d, %s", status, screen)
+	}
+	if status, out, screen := clitest.Run(t, "logs", "r", "--data", f.Dir); status != 0 || strings.Contains(out, "the first") || !strings.Contains(out, "started by w") || !strings.Contains(screen, archived) {
+		t.Errorf("status %d, %s\n%s", status, screen, out)
+	}
+}
+
 // TestFollowNobody: a run that nobody works on has no log to follow, and "watch" ends so, too.
 func TestFollowNobody(t *testing.T) {
 	t.Parallel()

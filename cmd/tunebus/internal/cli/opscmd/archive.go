@@ -35,9 +35,10 @@ func Archive(s *session.Session) *cobra.Command {
 		Use: "archive --older-than AGE", Short: "Take ended runs out of the stream, into the artifact store", Args: session.NoArgs,
 		Long: `Runs that have ended, are tracked and are older than AGE leave the stream of
 facts: each is written into the artifact store, read back and compared, and only
-then removed. show, rerun and replay tracking find archived runs, and their ids
-stay taken. Models and data that stayed where they were are not archived: those
-that are no longer as they were are named.`,
+then removed. What their attempts logged is not kept. show, rerun and replay
+tracking find archived runs, and their ids stay taken. Models and data that
+stayed where they were are not archived: those that are no longer as they were
+are named.`,
 		Example: "  tunebus archive --older-than 90d --dry-run",
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("older-than") {

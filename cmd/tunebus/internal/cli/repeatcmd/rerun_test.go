@@ -25,7 +25,7 @@ func TestRerun(t *testing.T) {
 	if status, _, screen := services.Submit(t, nil, "--run-id", "old", "--label", "team=blue", "--set", "inferencer.testing_data_id=nobody/nothing", "--set", "pipeline.max_tries=1"); status != 3 {
 		t.Fatalf("status %d\n%s", status, screen)
 	}
-	if _, out, _ := clitest.Run(t, "show", "old", "--server", services.URL); !strings.Contains(out, "mend what the error names, then:\n    tunebus rerun old --server ") {
+	if _, out, _ := clitest.Run(t, "show", "old", "--server", services.URL); !strings.Contains(out, "mend what the error names, a key by --set KEY=VALUE behind this, then:\n    tunebus rerun old --server ") {
 		t.Errorf("show:\n%s", out)
 	}
 	old, err := history.New(services.Bus).Run(t.Context(), "old")

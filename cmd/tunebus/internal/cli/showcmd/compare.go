@@ -56,6 +56,7 @@ func Compare(s *session.Session) *cobra.Command {
 				},
 				Metric: metric,
 				Rows:   rows,
+				Idle:   server.Folder() != "",
 			})
 			if _, unknown := errors.AsType[*comparison.UnknownMetricError](err); unknown {
 				return exit.Input(err)

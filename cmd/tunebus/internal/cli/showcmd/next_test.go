@@ -36,7 +36,7 @@ func TestHintsCanBeTyped(t *testing.T) {
 		{"watch", "--server", server.URL()},
 		{"show", "--data", folder.Dir},
 	} {
-		hint := "mend what the error names, then:\n    tunebus rerun broken " + c.flag + " " + c.value + "\n"
+		hint := "mend what the error names, a key by --set KEY=VALUE behind this, then:\n    tunebus rerun broken " + c.flag + " " + c.value + "\n"
 		_, out, screen := clitest.Run(t, c.command, "broken", c.flag, c.value)
 		if !strings.Contains(out, hint) || strings.Contains(out, "use again what is finished") {
 			t.Errorf("%s %s: want %q, and no second hint, got\n%s%s", c.command, c.flag, hint, out, screen)

@@ -54,6 +54,9 @@ func Show(s *session.Session) *cobra.Command {
 				detail.Archived = true // its facts have left the stream
 			}
 			detail.Reports = reportsOf(s, server)
+			if folder := server.Folder(); folder != "" {
+				detail.Track = s.CommandLine("replay", "tracking", "--run", id, "--data", folder)
+			}
 			addState(ctx, server, &detail)
 			if detail.Loss, err = losshistory.Read(ctx, server.Bus, server.Store, run); err != nil {
 				if ctx.Err() != nil {

@@ -45,6 +45,9 @@ type Detail struct {
 	// Reports is the folder of the reports of the data folder; empty: not known. It tells where
 	// those of a run are whose tracking is pending.
 	Reports string
+	// Track is the command that tracks a run whose tracking is pending; empty: a service of
+	// the server does it.
+	Track string
 
 	attempts []events.AttemptResult
 }
@@ -160,7 +163,11 @@ func (d Detail) write(w io.Writer) {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
 	if d.isPending() {
-		fmt.Fprint(w, "\ntracking is pending: MLflow does not have all of this run yet\n")
+		fmt.Fprint(w, "\ntracking is pending: MLflow does not have all of this run yet")
+		if d.Track != "" {
+			fmt.Fprintf(w, ", and its reports may not be all there; this makes up for it:\n  %s", d.Track)
+		}
+		fmt.Fprintln(w)
 	}
 	view.WritePublished(w, s)
 	for _, step := range run.Accepted.Plan {

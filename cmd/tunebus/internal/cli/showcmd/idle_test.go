@@ -1,0 +1,36 @@
+package showcmd_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// TestIdle: on a folder on which nobody works an open run is stopped, and one that ended
+// without its tracking says what makes up for it.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, clitest.EndedRun("untracked")...)
+		clitest.Publish(t, b, clitest.EndedRun("open")[:3]...)
+	})
+	status, out, screen := clitest.Run(t, "compare", "untracked", "open", "--data", f.Dir)
+	if status != 0 || !strings.Contains(out, "name-of-open (open): stopped\n") {
+		t.Errorf("compare: status %d, %s\n%s", status, screen, out)
+	}
+	again := "tunebus replay tracking --run untracked --data " + f.Dir
+	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); !strings.Contains(out, "tracking is pending: MLflow does not have all of this run yet, and its reports may not be all there; this makes up for it:\n  "+again+"\n") {
+		t.Errorf("show:\n%s", out)
+	}
+	// It does not say where the reports go: the places of the folder are those of the settings.
+	dir := t.TempDir()
+	if status, _, screen = clitest.Run(t, append(strings.Fields(again)[1:], "--reports", dir, "--tracking-uri", "file:"+dir+"/mlruns")...); status != 0 {
+		t.Errorf("status %d, %s", status, screen)
+	}
+	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); strings.Contains(out, "tracking is pending") {
+		t.Errorf("show:\n%s", out)
+	}
+}
