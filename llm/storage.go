@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -63,7 +64,7 @@ func checkStorage(dir string) error {
 		"pytorch_model*.bin": {How: "in pickle files (%s)", Reads: "transformers reads them, and save_pretrained writes them as safetensors"},
 		"*.gguf":             {How: "in a GGUF file (%s)", Reads: "llama.cpp reads it; the checkpoint that it was made from can be trained here"},
 	} {
-		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 { // the pattern is well-formed
+		if found, _ := fs.Glob(os.DirFS(dir), pattern); len(found) > 0 { // the pattern is well-formed
 			return &StorageError{Dir: dir, How: fmt.Sprintf(e.How, filepath.Base(found[0])), Reads: e.Reads}
 		}
 	}

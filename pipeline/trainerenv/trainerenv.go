@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
@@ -156,7 +157,7 @@ func Open(folder, engine string) (Environment, error) {
 	if info, err := os.Stat(Interpreter(folder)); err != nil || info.IsDir() {
 		return broken("its Python %s, version %s, is gone; it was removed or updated", Interpreter(folder), e.Python)
 	}
-	if found, err := filepath.Glob(filepath.Join(folder, "lib", "python*", "site-packages", module, "__main__.py")); err != nil || len(found) == 0 {
+	if found, err := fileglob.In(folder, "lib/python*/site-packages/"+module+"/__main__.py"); err != nil || len(found) == 0 {
 		return broken("its trainer is gone")
 	}
 	return e, nil

@@ -94,21 +94,16 @@ func readFiles(dir string) (map[string]string, error) {
 	if err := read(defaultName, filepath.Join(dir, "chat_template.jinja")); err != nil {
 		return nil, err
 	}
-	more, err := filepath.Glob(filepath.Join(escaped(dir), Folder, "*.jinja"))
+	more, err := fs.Glob(os.DirFS(filepath.Join(dir, Folder)), "*.jinja")
 	if err != nil {
 		return nil, fmt.Errorf("read chat templates: %w", err)
 	}
-	for _, path := range more {
-		if err := read(strings.TrimSuffix(filepath.Base(path), ".jinja"), path); err != nil {
+	for _, name := range more {
+		if err := read(strings.TrimSuffix(name, ".jinja"), filepath.Join(dir, Folder, name)); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
-}
-
-// escaped is a path of which no character is a pattern.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // keyed reads the key chat_template: a text, or a list of named ones.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 )
 
 const (
@@ -45,7 +46,7 @@ func (l *Log) create() (earlier []string, err error) {
 	if err := os.MkdirAll(l.folder, 0o700); err != nil {
 		return nil, err
 	}
-	here, err := filepath.Glob(filepath.Join(l.folder, "attempt-*.jsonl"))
+	here, err := fileglob.In(l.folder, "attempt-*.jsonl")
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func folderName(r events.PhaseRequested) string {
 
 // sweep removes the folders of jobs that nobody has worked on for a long time.
 func sweep(folder string) {
-	old, err := filepath.Glob(filepath.Join(folder, folderPrefix+"*"))
+	old, err := fileglob.In(folder, folderPrefix+"*")
 	if err != nil {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/modelapi"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/services/inference/inputs"
@@ -108,7 +109,7 @@ func (a *adapter) copy(dir string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temporary) }() // it was renamed
-	weights, err := filepath.Glob(filepath.Join(dir, "adapter_model*.safetensors"))
+	weights, err := fileglob.In(dir, "adapter_model*.safetensors")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/reportfolder"
 	"github.com/tunebus/tunebus/pipeline/runconfig"
 	"github.com/tunebus/tunebus/services/tracker/report/losscurve"
@@ -111,7 +112,7 @@ func Tidy(reports string, run events.Run) error {
 // Unfinished returns the runs below a folder of reports of which a killed
 // process left temporary files.
 func Unfinished(reports string) ([]string, error) {
-	left, err := filepath.Glob(filepath.Join(reports, "*", atomicfile.TempPattern))
+	left, err := fileglob.In(reports, "*/"+atomicfile.TempPattern)
 	var runs []string
 	for _, path := range left {
 		if run := reportfolder.RunOf(filepath.Base(filepath.Dir(path))); !slices.Contains(runs, run) {

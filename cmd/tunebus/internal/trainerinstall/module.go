@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/trainers"
 )
 
 // addModule writes the trainer into the packages of an environment, as pip would.
 func addModule(folder, program string) error {
-	found, err := filepath.Glob(filepath.Join(folder, "lib", "python3.*", "site-packages"))
+	found, err := fileglob.In(folder, "lib/python3.*/site-packages")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/trainerenv"
 )
 
@@ -38,7 +39,7 @@ func (o Options) moveIn(partial string, env *trainerenv.Environment) error {
 // relocate replaces the path of an environment in its scripts by the one that it will
 // have.
 func relocate(from, to string) error {
-	scripts, err := filepath.Glob(filepath.Join(from, "bin", "*"))
+	scripts, err := fileglob.In(from, "bin/*")
 	if err != nil {
 		return err
 	}

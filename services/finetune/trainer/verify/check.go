@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/llm/safetensors"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -32,7 +33,7 @@ const (
 // the built-in engine knows the family has to be one that it opens; of any other one the
 // files have to be whole and their values numbers. each is called now and then.
 func Model(ctx context.Context, folder string, base inputs.Base, each func()) error {
-	weights, err := filepath.Glob(filepath.Join(folder, "*.safetensors"))
+	weights, err := fileglob.In(folder, "*.safetensors")
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func inFolder(err error, folder string) error {
 // isWhole reports whether the folder of a result has a whole model and no adapter.
 func isWhole(folder string) bool {
 	config, err := os.Stat(filepath.Join(folder, wholeConfig))
-	found, _ := filepath.Glob(filepath.Join(folder, "*.safetensors")) // the pattern is well-formed
+	found, _ := fileglob.In(folder, "*.safetensors") // the pattern is well-formed
 	return err == nil && config.Mode().IsRegular() && len(found) > 0
 }
 

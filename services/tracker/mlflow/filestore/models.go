@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/mlflow/normalize"
@@ -88,16 +89,11 @@ func (r root) modelDir(id string) (string, error) {
 	if raw, err := hex.DecodeString(digits); !ok || err != nil || len(raw) != 16 {
 		return "", errNoModel
 	}
-	found, err := filepath.Glob(filepath.Join(globQuote(string(r)), "*", "models", id, "meta.yaml"))
+	found, err := fileglob.In(string(r), "*/models/"+id+"/meta.yaml")
 	if err != nil || len(found) == 0 {
 		return "", errors.Join(errNoModel, err)
 	}
 	return filepath.Dir(found[0]), nil
-}
-
-// globQuote has a path stand for itself in a pattern.
-func globQuote(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 func (s models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artifact) error {
@@ -113,7 +109,7 @@ func (s models) PutModelFile(ctx context.Context, modelID string, a mlflow.Artif
 
 // FindModel implements [mlflow.Models].
 func (s models) FindModel(ctx context.Context, experimentID string, tag mlflow.Tag, name string) (id, runID string, err error) {
-	found, err := filepath.Glob(filepath.Join(globQuote(filepath.Join(string(s.root), experimentID)), "models", "m-*", "meta.yaml"))
+	found, err := fileglob.In(filepath.Join(string(s.root), experimentID), "models/m-*/meta.yaml")
 	if err != nil {
 		return "", "", err
 	}

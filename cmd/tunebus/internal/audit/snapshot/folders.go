@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 )
 
 // storeIDKey is the key of the object with the id of the store.
@@ -119,7 +121,7 @@ func ReadReports(dir string, s *State) error {
 // models stays for further jobs.
 func ReadScratch(dir string, s *State) error {
 	for _, pattern := range []string{"tunebus-*", ".fetch-*", ".tmp-*"} {
-		left, err := filepath.Glob(filepath.Join(dir, pattern))
+		left, err := fileglob.In(dir, pattern)
 		if err != nil {
 			return fmt.Errorf("audit: scratch folder: %w", err)
 		}

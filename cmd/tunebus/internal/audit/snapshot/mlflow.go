@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 )
 
 // ReadMLflow reads a folder in MLflow's file layout into s. Temporary files, and
@@ -116,7 +118,7 @@ func (s *State) readTracked(folder, experiment, id string) error {
 	if err != nil {
 		return err
 	}
-	left, err := filepath.Glob(filepath.Join(folder, ".*"))
+	left, err := fileglob.In(folder, ".*")
 	s.Left = append(s.Left, left...)
 	s.Tracked = append(s.Tracked, t)
 	return err

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/xuri/excelize/v2"
+
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 )
 
 // MLflowRun is an MLflow run in MLflow's file layout.
@@ -39,7 +41,7 @@ const (
 func MLflowRuns(t *testing.T, dir, run string) map[string]MLflowRun {
 	t.Helper()
 	out := map[string]MLflowRun{}
-	tags, err := filepath.Glob(dir + "/*/*/tags/tunebus.run_id")
+	tags, err := fileglob.In(dir, "*/*/tags/tunebus.run_id")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	trainingdata "github.com/tunebus/tunebus/services/finetune/inputs"
 	questions "github.com/tunebus/tunebus/services/inference/inputs"
@@ -143,7 +144,7 @@ func checkFiles(dir, name string) error {
 		return fmt.Errorf("%s is no model: no config.json is there", name)
 	}
 	for _, kind := range []string{"*.safetensors", "*.bin", "*.gguf", llm.IndexFile} {
-		if found, err := filepath.Glob(filepath.Join(dir, kind)); err != nil || len(found) > 0 {
+		if found, err := fileglob.In(dir, kind); err != nil || len(found) > 0 {
 			return nil
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/fileglob"
 	"github.com/tunebus/tunebus/pipeline/filelock"
 	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
@@ -164,7 +165,7 @@ func Running() []Up {
 		return nil
 	}
 	_, _ = filelock.RemoveUnlocked(dir, "*.json") // they say nothing
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	files, err := fileglob.In(dir, "*.json")
 	if err != nil {
 		return nil
 	}
