@@ -140,10 +140,11 @@ func (b *Batch) Drain(ctx context.Context) error {
 }
 
 // Run answers, and waits for prompts, until ctx ends. Then all rows end with the
-// context's cause, which it returns, and Add takes no more.
+// context's cause, which it returns, and Add takes no more. Where a step panics, the rows
+// that it was about end with a [*PanicError], and the others go on.
 func (b *Batch) Run(ctx context.Context) error {
 	for {
-		more, err := b.Step(ctx)
+		more, err := b.guarded(ctx)
 		if err != nil {
 			b.Close()
 			return err
@@ -158,6 +159,24 @@ func (b *Batch) Run(ctx context.Context) error {
 	}
 }
 
+// guarded is Step without its panic.
+func (b *Batch) guarded(ctx context.Context) (more bool, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			b.endRunning(&PanicError{value})
+			more, err = b.left(), nil
+		}
+	}()
+	return b.Step(ctx)
+}
+
+// PanicError is a fault of the program that ended rows.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("generate: a fault of the program: %v", e.Value)
+}
+
 // Close ends all rows that have not ended with [ErrClosed]; Add returns that from now on.
 // It is for the goroutine that calls Step.
 func (b *Batch) Close() {
@@ -167,12 +186,17 @@ func (b *Batch) Close() {
 	b.abandon(ErrClosed)
 }
 
-// abandon ends all rows with an error.
-func (b *Batch) abandon(err error) {
+// endRunning ends the rows that are answered with an error.
+func (b *Batch) endRunning(err error) {
 	for _, r := range b.running {
 		b.leave(r, err)
 	}
 	b.running = b.running[:0]
+}
+
+// abandon ends all rows with an error.
+func (b *Batch) abandon(err error) {
+	b.endRunning(err)
 	b.lock.Lock()
 	waiting := b.waiting
 	b.waiting = nil
@@ -213,7 +237,16 @@ func (b *Batch) Step(ctx context.Context) (more bool, err error) {
 // enter gives rows that wait the places that are free, as long as the cache has room.
 func (b *Batch) enter() {
 	before := len(b.running)
+	b.admit()
+	for _, r := range b.running[before:] {
+		b.cache.Place(r.sequence, r.blocks.Blocks()...)
+		r.begin()
+	}
+}
+
+func (b *Batch) admit() {
 	b.lock.Lock()
+	defer b.lock.Unlock()
 	for len(b.free) > 0 && len(b.waiting) > 0 {
 		r := b.waiting[0]
 		ids := r.prompt.IDs
@@ -225,11 +258,6 @@ func (b *Batch) enter() {
 		last := len(b.free) - 1
 		r.sequence, b.free = b.free[last], b.free[:last]
 		b.running = append(b.running, r)
-	}
-	b.lock.Unlock()
-	for _, r := range b.running[before:] {
-		b.cache.Place(r.sequence, r.blocks.Blocks()...)
-		r.begin()
 	}
 }
 

@@ -250,6 +250,37 @@ func TestStopTexts(t *testing.T) {
 	}
 }
 
+// TestPanicsEndRows: a fault of the program ends the rows that it is about, and not the batch.
+func TestPanicsEndRows(t *testing.T) {
+	m := model(t)
+	want := answer(t, newBatch(t, m, generation.Config{}), []generation.Prompt{{IDs: []int32{1, 2}, MaxNewTokens: 3}}, []int{0})[0].IDs
+	b := newBatch(t, m, generation.Config{MaxSequences: 1})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	for i := range 3 {
+		bad, err := b.Add(generation.Prompt{IDs: []int32{1, 2}, MaxNewTokens: 3, OnToken: func(generation.Token) error { panic("a test's") }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, err := b.Add(generation.Prompt{IDs: []int32{1, 2}, MaxNewTokens: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fault *generation.PanicError
+		if _, err := bad.Answer(); !errors.As(err, &fault) || fault.Value != "a test's" {
+			t.Errorf("round %d: %v", i, err)
+		}
+		if a, err := good.Answer(); err != nil || !slices.Equal(a.IDs, want) {
+			t.Errorf("round %d: the row behind it: %+v, %v, want %v", i, a, err, want)
+		}
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 // TestGivenAnswers: how likely a given answer is, is what is said of it when it is
 // chosen; an answer that is given in part goes on as it would.
 func TestGivenAnswers(t *testing.T) {

@@ -24,12 +24,15 @@ type Config struct {
 	MinP float64
 	// RepetitionPenalty makes the tokens of the prompt and of the answer less likely where
 	// it is above 1: positive logits are divided by it, negative ones multiplied; 0 or 1:
-	// none.
+	// none. Others lie between [LeastPenalty] and [MostPenalty].
 	RepetitionPenalty float64
 	// Seed and Stream decide the draws: rows of one job have one seed, and each its own
 	// stream, such as its index.
 	Seed, Stream uint64
 }
+
+// The bounds of a repetition penalty: beyond them logits would be no numbers.
+const LeastPenalty, MostPenalty = 0.01, 100.0
 
 // Check names all faults of a config.
 func (c Config) Check() error {
@@ -43,7 +46,9 @@ func (c Config) Check() error {
 	bounded("top_k", float64(c.TopK), 0, math.MaxInt32, "0 or more")
 	bounded("top_p", c.TopP, 0, 1, "from 0 to 1")
 	bounded("min_p", c.MinP, 0, 1, "from 0 to 1")
-	bounded("repetition_penalty", c.RepetitionPenalty, 0, math.MaxFloat32, "above 0")
+	if c.penalises() {
+		bounded("repetition_penalty", c.RepetitionPenalty, LeastPenalty, MostPenalty, fmt.Sprintf("from %v to %v", LeastPenalty, MostPenalty))
+	}
 	return errors.Join(faults...)
 }
 

@@ -117,9 +117,12 @@ func (w *Scratch) keep(cfg Config, logits []float32) {
 // few need sorting, and returns the sum of all.
 func (w *Scratch) shares(cfg Config, logits []float32, top float32) (all float64) {
 	n := len(logits)
-	w.exps = append(w.exps[:0], logits...)
-	f := float32(1 / cfg.Temperature)
-	kernel.ExpSum(w.exps, f, -top*f)
+	w.exps = w.exps[:0]
+	for _, v := range logits { // first of all, so that rounding takes nothing away where f is large
+		w.exps = append(w.exps, v-top)
+	}
+	const steepest = 1e30 // a difference in the last place of a logit decides by far
+	kernel.ExpSum(w.exps, float32(min(1/cfg.Temperature, steepest)), 0)
 	most := 0.0
 	for _, e := range w.exps {
 		all += float64(e)

@@ -49,3 +49,50 @@ func TestChooseFollowsTheDistribution(t *testing.T) {
 		})
 	}
 }
+
+// TestNearlyGreedy: the colder it is, the surer is the likeliest token, down to the smallest
+// numbers that there are, and a large vocabulary of large logits takes nothing away.
+func TestNearlyGreedy(t *testing.T) {
+	t.Parallel()
+	logits := make([]float32, 1434)
+	for i := range logits {
+		logits[i] = float32(i*7919%1434)/100 - 3
+	}
+	const best = 77
+	logits[best] = 20.0625
+	for _, temperature := range []float64{0.1, 1e-3, 1e-8, 3e-9, 1e-9, 1e-12, 1e-30, 1e-40, 1e-300, math.SmallestNonzeroFloat64} {
+		for _, cfg := range []Config{{}, {TopK: 50}, {TopP: 0.9}, {MinP: 0.1}, {TopK: 20, TopP: 0.5, MinP: 0.3}, {RepetitionPenalty: 0.01}, {RepetitionPenalty: 100}} {
+			cfg.Temperature = temperature
+			if err := cfg.Check(); err != nil {
+				t.Fatal(err)
+			}
+			s, w := New(cfg, len(logits)), Scratch{}
+			for draw := range 20 {
+				if id := s.Choose(&w, logits); id != best {
+					t.Fatalf("%+v, draw %d: token %d", cfg, draw, id)
+				}
+			}
+		}
+	}
+	// With a temperature beyond all logits each token is as likely.
+	counts := map[int32]int{}
+	s, w := New(Config{Temperature: 1e300}, 4), Scratch{}
+	for range 4000 {
+		counts[s.Choose(&w, []float32{1, 900, -900, 3})]++
+	}
+	for id, n := range counts {
+		if n < 850 || n > 1150 {
+			t.Errorf("token %d was chosen %d times of 4000", id, n)
+		}
+	}
+}
+
+// TestPenaltyBounds: what makes logits that are no numbers is refused.
+func TestPenaltyBounds(t *testing.T) {
+	t.Parallel()
+	for penalty, ok := range map[float64]bool{0: true, 1: true, 0.01: true, 100: true, 1e-300: false, 0.009: false, 100.1: false, 1e300: false, -1: false, math.NaN(): false, math.Inf(1): false} {
+		if err := (Config{RepetitionPenalty: penalty}).Check(); (err == nil) != ok {
+			t.Errorf("%v: %v", penalty, err)
+		}
+	}
+}

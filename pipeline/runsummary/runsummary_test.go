@@ -113,7 +113,7 @@ func TestNextSteps(t *testing.T) {
 		},
 		"failure, seen by who has no file": {
 			endedRun(events.Failure, tuned), nil, runsummary.Retry{Command: "tunebus rerun r1", Rerun: "tunebus rerun r1", On: []string{"--data", "d"}},
-			[]string{"mend what the error names, then: tunebus rerun r1", "read its log: tunebus logs r1 --data d", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
+			[]string{"mend what the error names, a key by --set KEY=VALUE behind this, then: tunebus rerun r1", "read its log: tunebus logs r1 --data d", "take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d"},
 		},
 		"failure of everything": {
 			endedRun(events.Failure, unchanged), nil, again,

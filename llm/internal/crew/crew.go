@@ -4,7 +4,9 @@
 package crew
 
 import (
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -19,7 +21,21 @@ type Crew struct {
 	waiting, round atomic.Int32
 	lock           sync.Mutex
 	met            *sync.Cond
+	// of a member that panicked
+	failed atomic.Bool
+	panic  *Panic
 }
+
+// Panic is what Run panics with where a member did: with its value, and where it was.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) String() string { return fmt.Sprintf("%v\n%s", p.Value, p.Stack) }
+
+// errLeft is what the others of a member that panicked leave the work with.
+const errLeft = "another member panicked"
 
 // New is a crew of so many members, at least one.
 func New(size int) *Crew {
@@ -28,6 +44,7 @@ func New(size int) *Crew {
 	for m := range c.size { // made once, so that no step allocates them
 		c.members = append(c.members, func() {
 			defer c.done.Done()
+			defer c.caught()
 			c.work(m)
 		})
 	}
@@ -37,15 +54,36 @@ func New(size int) *Crew {
 // Size is the number of members.
 func (c *Crew) Size() int { return c.size }
 
-// Run has every member do the work, and waits for all.
+// Run has every member do the work, and waits for all. It panics with a [*Panic] where a
+// member does, on the goroutine of the caller, who may go on after that.
 func (c *Crew) Run(work func(member int)) {
-	c.work = work
+	c.work, c.panic = work, nil
+	c.failed.Store(false)
+	c.waiting.Store(0)
 	c.done.Add(c.size)
 	for _, m := range c.members[1:] {
 		go m()
 	}
 	c.members[0]()
 	c.done.Wait()
+	if c.panic != nil {
+		panic(c.panic)
+	}
+}
+
+// caught ends the work of all where a member panics.
+func (c *Crew) caught() {
+	value := recover()
+	if value == nil {
+		return
+	}
+	c.lock.Lock()
+	if c.panic == nil && value != errLeft {
+		c.panic = &Panic{value, debug.Stack()}
+	}
+	c.failed.Store(true)
+	c.lock.Unlock()
+	c.met.Broadcast()
 }
 
 // Meet waits for all members. They mostly come within microseconds, which is
@@ -67,6 +105,9 @@ func (c *Crew) Meet() {
 		if c.round.Load() != round {
 			return
 		}
+		if c.failed.Load() {
+			panic(errLeft)
+		}
 		if i > 2000 {
 			runtime.Gosched()
 		}
@@ -74,6 +115,9 @@ func (c *Crew) Meet() {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for c.round.Load() == round {
+		if c.failed.Load() {
+			panic(errLeft)
+		}
 		c.met.Wait()
 	}
 }

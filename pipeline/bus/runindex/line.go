@@ -26,6 +26,8 @@ type Line struct {
 	Phase events.Phase `json:"phase,omitempty"`
 	// Attempt works on the phase; 0 if none does.
 	Attempt int `json:"attempt,omitempty"`
+	// Earlier is the newest attempt at Phase if that waits for a worker again; 0: there was none.
+	Earlier int `json:"earlier,omitempty"`
 	// Queue is where the job of the phase waits; empty if it does not.
 	Queue string `json:"queue,omitempty"`
 	// Model is the base model.
@@ -150,11 +152,11 @@ func (l *Line) addPhases(run events.Run) {
 		if state == nil {
 			break
 		}
-		l.Phase, l.Attempt, l.Queue = step.Phase, 0, ""
+		l.Phase, l.Attempt, l.Earlier, l.Queue = step.Phase, 0, 0, ""
 		if state.Claimed() {
 			l.Attempt = state.NextAttempt() - 1
 		} else if state.Completed == nil {
-			l.Queue = step.Queue
+			l.Queue, l.Earlier = step.Queue, state.NextAttempt()-1
 		}
 		if c := state.Completed; c != nil && c.Error != nil {
 			l.Error = events.Cut(c.Error.Message, maxErrorBytes)

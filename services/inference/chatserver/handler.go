@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"mime"
@@ -197,6 +198,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	size := r.ContentLength
 	if size > s.o.MaxBody {
+		s.drain(w, r)
 		return nil, tooLarge(s.o.MaxBody)
 	}
 	if size < 0 {
@@ -213,6 +215,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, s.o.MaxBody), r.ContentLength)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		s.drain(w, r)
 		return nil, tooLarge(s.o.MaxBody)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -222,6 +225,19 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, &completionapi.Error{Status: http.StatusBadRequest, Message: "the body ends in the middle"}
 	}
 	return body, deadline.SetReadDeadline(time.Time{})
+}
+
+// drain takes the rest of a body that is too large, up to a bound: many clients read no
+// answer before they have sent everything, and see a broken connection in its place. Those
+// that wait for leave to send need none of it.
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	const most = 16
+	if r.Header.Get("Expect") != "" {
+		return
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.patience)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, most*s.o.MaxBody)
+	}
 }
 
 func tooLarge(most int64) *completionapi.Error {

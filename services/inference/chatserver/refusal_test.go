@@ -1,7 +1,10 @@
 package chatserver
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +51,9 @@ func TestRefusals(t *testing.T) {
 		"too large":        {chat, asking(strings.Repeat("x", 65<<10), ""), 413, "larger than 65536 bytes", ""},
 		"too long":         {chat, asking(strings.Repeat("boat ", 1000), ""), 400, "a prompt and its answer may have 256 together", "messages"},
 		"answer too long":  {chat, asking("hi", `"max_tokens": 256`), 400, ": max_tokens may be ", "messages"},
+		"no temperature":   {chat, asking("hi", `"temperature": 1e999`), 400, "temperature", "temperature"},
+		"small penalty":    {chat, asking("hi", `"repetition_penalty": 1e-300`), 400, "from 0.01 to 100", "repetition_penalty"},
+		"large penalty":    {chat, asking("hi", `"repetition_penalty": 1e300`), 400, "from 0.01 to 100", "repetition_penalty"},
 		"several faults":   {chat, `{"model": "base", "messages": 5, "n": 2, "temperature": -1}`, 400, "messages: want a list", "messages"},
 		"foreign token":    {text, `{"model": "base", "prompt": [1, 99999]}`, 400, "token 2 is 99999; the model has the tokens 0 to 1433", "prompt"},
 		"token below zero": {text, `{"model": "base", "prompt": [-1]}`, 400, "token 1 is -1", "prompt"},
@@ -85,6 +91,38 @@ func TestRefusals(t *testing.T) {
 	}
 	if res, body := r.get(t, chat); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != http.MethodPost {
 		t.Errorf("GET: %d %s", res.StatusCode, body)
+	}
+}
+
+// TestSendsFirst: a client that reads nothing before it has sent all of a body that is too
+// large gets its answer.
+func TestSendsFirst(t *testing.T) {
+	t.Parallel()
+	m, tok := base(t)
+	r := start(t, served(t, m, tok), Options{MaxBody: 1 << 20})
+	const size = 12 << 20 // more than the buffers of a connection
+	for name, head := range map[string]string{"with its size": fmt.Sprintf("Content-Length: %d\r\n\r\n", size), "in pieces": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size)} {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(c, "POST "+chat+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+head)
+		if err == nil {
+			_, err = c.Write(bytes.Repeat([]byte{' '}, size))
+		}
+		if err == nil && name == "in pieces" {
+			_, err = io.WriteString(c, "\r\n0\r\n\r\n")
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %v, %v", name, res, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

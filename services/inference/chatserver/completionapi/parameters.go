@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/sampling"
 )
 
 // chatParameters are those of a chat completion.
@@ -80,8 +82,8 @@ func shared() map[string]parameter {
 		"temperature": number(func(s *Sampling) **float64 { return &s.Temperature }, "0 or more", func(v float64) bool { return v >= 0 }),
 		"top_p":       number(func(s *Sampling) **float64 { return &s.TopP }, "above 0, at most 1", func(v float64) bool { return v > 0 && v <= 1 }),
 		"min_p":       number(func(s *Sampling) **float64 { return &s.MinP }, "0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }),
-		"repetition_penalty": number(func(s *Sampling) **float64 { return &s.RepetitionPenalty }, "above 0; 1 changes nothing",
-			func(v float64) bool { return v > 0 }),
+		"repetition_penalty": number(func(s *Sampling) **float64 { return &s.RepetitionPenalty }, fmt.Sprintf("from %v to %v; 1 changes nothing", sampling.LeastPenalty, sampling.MostPenalty),
+			func(v float64) bool { return v >= sampling.LeastPenalty && v <= sampling.MostPenalty }),
 		"top_k": func(r *Request, value json.RawMessage) error {
 			k := 0
 			err := within(value, -1, math.MaxInt32, &k)

@@ -26,6 +26,9 @@ var kinds = map[string]string{
 // FlagError is the error of a command line whose flags cannot be read. It is bad
 // input.
 func FlagError(c *cobra.Command, err error) error {
+	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 { // whose flag this may be, if there were such a command
+		return unknown(c, words[0])
+	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		return exit.Input(fmt.Errorf("%s is no flag of %s; %s", dashed(unknown), c.CommandPath(), nearestFlag(c, unknown)))
 	}

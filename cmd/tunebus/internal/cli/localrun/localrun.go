@@ -58,6 +58,9 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 // Check checks the flags by themselves.
 func (f *Flags) Check() error { return checkResume(f.resume) }
 
+// Skips reports whether unfinished runs are left as they are.
+func (f *Flags) Skips() bool { return f.resume == resumeSkip }
+
 // Start says how the services of a run start.
 type Start struct {
 	Settings settings.Settings

@@ -44,7 +44,7 @@ phase that is not repeated is refused.`,
 			if err != nil {
 				return err
 			}
-			id, folder, err := find(c, s, session.Location{Data: f.data}, args[0], request)
+			id, folder, err := f.find(c, s, args[0], request)
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,8 @@ func noEffect(c *cobra.Command, folder string) error {
 // find returns the id of the run that a person means, and the data folder that it
 // lies in; empty on a server. The services of the folder need it for themselves, so
 // it is closed again.
-func find(c *cobra.Command, s *session.Session, at session.Location, text string, request runrequest.Request) (id, folder string, err error) {
+func (f *rerunFlags) find(c *cobra.Command, s *session.Session, text string, request runrequest.Request) (id, folder string, err error) {
+	at := session.Location{Data: f.data}
 	err = s.WithDeployment(&at, func(ctx context.Context, server *session.Deployment, _ []string) error {
 		folder = server.Folder()
 		if id, err = server.RunID(ctx, text); err != nil {
@@ -97,6 +98,10 @@ func find(c *cobra.Command, s *session.Session, at session.Location, text string
 		old, err := server.FindRepeatable(ctx, id)
 		if err != nil {
 			return err
+		}
+		if folder != "" && old.Completed == nil && f.from == "" && f.local.Skips() {
+			return exit.Input(fmt.Errorf("run %s has stopped and not ended, and --resume=skip leaves it so: leave that out to go on with it first, take --resume=cancel to end it, "+
+				"or say with --from at which phase a second one is to begin", id))
 		}
 		return checkInputs(ctx, s, server, old, request)
 	})(c, nil)

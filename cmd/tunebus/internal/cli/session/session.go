@@ -182,7 +182,7 @@ func connectWithin(ctx context.Context, s *Session, wait time.Duration, log *slo
 	}
 	if s.flags.nameServer(cfg) {
 		if unreachable.IsRefused() {
-			err = fmt.Errorf("%w; start it there, or name another one with --server", err)
+			err = fmt.Errorf("%w; start it there, name another one with --server, or a data folder with --data", err)
 		}
 		return b, err
 	}

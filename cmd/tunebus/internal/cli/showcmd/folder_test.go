@@ -78,7 +78,7 @@ func TestDataFolderWithoutServer(t *testing.T) {
 		t.Errorf("gc does not find the folder: status %d, %s", status, screen)
 	}
 	status, _, screen = clitest.Run(t, "runs", "--server", "nats://127.0.0.1:1")
-	if status != int(exit.CodeError) || !strings.Contains(screen, "127.0.0.1:1") || strings.Contains(screen, "data folder") {
+	if status != int(exit.CodeError) || !strings.Contains(screen, "127.0.0.1:1") || !strings.Contains(screen, "start it there, name another one with --server, or a data folder with --data") {
 		t.Errorf("a server that was named: status %d, %s", status, screen)
 	}
 }

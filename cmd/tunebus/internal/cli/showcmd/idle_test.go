@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
@@ -32,5 +33,24 @@ func TestIdle(t *testing.T) {
 	}
 	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); strings.Contains(out, "tracking is pending") {
 		t.Errorf("show:\n%s", out)
+	}
+}
+
+// TestStoodAt: a run that was stopped in order stands where its last attempt ended.
+func TestStoodAt(t *testing.T) {
+	t.Parallel()
+	f := clitest.NewDataFolder(t)
+	f.WithServer(t, func(b *conn.Conn) {
+		clitest.Publish(t, b, append(clitest.EndedRun("open")[:3], events.AttemptEnded{RunID: "open", Phase: events.Inference, Attempt: 1, Reason: events.EndShutdown, LastStep: 30})...)
+		clitest.PublishProgress(t, b, events.Progress{RunID: "open", Phase: events.Inference, Attempt: 1, Step: 30, Total: 40})
+	})
+	if _, out, screen := clitest.Run(t, "runs", "--data", f.Dir); !strings.Contains(out, "inference stopped, 75%") {
+		t.Errorf("runs:\n%s%s", out, screen)
+	}
+	if _, out, screen := clitest.Run(t, "show", "open", "--data", f.Dir); !strings.Contains(out, "inference: stopped at answer 30 of 40 (75 %)\n") {
+		t.Errorf("show:\n%s%s", out, screen)
+	}
+	if status, _, screen := clitest.Run(t, "rerun", "open", "--data", f.Dir, "--resume=skip"); status != 2 || !strings.Contains(screen, "run open has stopped and not ended, and --resume=skip leaves it so") {
+		t.Errorf("rerun: status %d, %s", status, screen)
 	}
 }

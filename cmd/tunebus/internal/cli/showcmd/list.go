@@ -201,8 +201,12 @@ func (l *runList) isWanted(ctx context.Context, line *runindex.Line) (bool, erro
 func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.Row, error) {
 	var attempts []history.Attempt
 	for _, line := range lines {
-		if line.Attempt > 0 {
-			attempts = append(attempts, history.Attempt{Run: line.RunID, Phase: line.Phase, Number: line.Attempt})
+		number := line.Attempt
+		if l.server.Folder() != "" { // nobody works there: what an attempt came to is how far the run is
+			number = max(number, line.Earlier)
+		}
+		if number > 0 {
+			attempts = append(attempts, history.Attempt{Run: line.RunID, Phase: line.Phase, Number: number})
 		}
 	}
 	progress, err := history.ProgressOf(ctx, l.server.Bus, attempts)

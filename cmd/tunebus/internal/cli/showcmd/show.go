@@ -105,8 +105,11 @@ func addState(ctx context.Context, server *session.Deployment, d *rundetail.Deta
 		d.Waits.Worker, d.Waits.For = "", fmt.Sprintf("a process that works on the data folder; \"tunebus up --data %s\" goes on with it", shellquote.Word(folder))
 	}
 	d.Stopped = server.Folder() != "" && d.Run.Status() == events.StatusRunning
-	p, attempt, running := runsummary.Running(d.Run)
-	if !running {
+	p, attempt, some := runsummary.Running(d.Run)
+	if d.Stopped {
+		p, attempt, some = runsummary.Stood(d.Run)
+	}
+	if !some {
 		return
 	}
 	newest, err := history.New(server.Bus).Progress(ctx, d.Run.ID, p, attempt)
