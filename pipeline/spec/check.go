@@ -82,9 +82,8 @@ func check(s events.Specification) structconf.Faults {
 	c.upTo("inferencer.temperature", i.Temperature, 100)
 	c.upTo("inferencer.top_p", i.TopP, 1)
 	c.upTo("inferencer.min_p", i.MinP, 1)
-	c.upTo("inferencer.repetition_penalty", i.RepetitionPenalty, 100)
-	const leastPenalty = 0.01 // smaller ones make logits that are no numbers
-	c.require(i.RepetitionPenalty == 0 || i.RepetitionPenalty >= leastPenalty, "inferencer.repetition_penalty", fmt.Sprint(i.RepetitionPenalty), "out of range", "0, or 0.01 to 100")
+	penalty := i.RepetitionPenalty // smaller and larger ones make logits that are no numbers
+	c.require(penalty == 0 || penalty >= 0.01 && penalty <= 100, "inferencer.repetition_penalty", fmt.Sprint(penalty), "out of range", "0, or 0.01 to 100")
 	c.require(!slices.Contains(i.Stop, ""), "inferencer.stop", "", "has an empty text, which would end every answer before it begins")
 	c.require(!i.LoadIn4bit || !i.LoadIn8bit, "inferencer.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.requireText(infers, "inferencer.testing_data_id", i.TestingDataID, "inference is enabled")

@@ -50,7 +50,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.adam_beta1":                     {"1", "-0.1", "nan"},
 		"fine_tuner.adam_beta2":                     {"1", "-0.1", "inf"},
 		"fine_tuner.adam_epsilon":                   {"-1e-8", "nan", "2"},
-		"inferencer.repetition_penalty":             {"-1", "nan", "101"},
+		"inferencer.repetition_penalty":             {"-1", "nan", "101", "0.009", "1e-300"},
 		"fine_tuner.eval_steps":                     {"-1"},
 		"fine_tuner.early_stopping_patience":        {"-1", "1"},
 		"fine_tuner.load_best_model_at_end":         {"true", "perhaps"},
