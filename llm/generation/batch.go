@@ -144,7 +144,7 @@ func (b *Batch) Drain(ctx context.Context) error {
 // that it was about end with a [*PanicError], and the others go on.
 func (b *Batch) Run(ctx context.Context) error {
 	for {
-		more, err := b.guarded(ctx)
+		more, err := guarded(ctx, b)
 		if err != nil {
 			b.Close()
 			return err
@@ -160,10 +160,10 @@ func (b *Batch) Run(ctx context.Context) error {
 }
 
 // guarded is Step without its panic.
-func (b *Batch) guarded(ctx context.Context) (more bool, err error) {
+func guarded(ctx context.Context, b *Batch) (more bool, err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			b.endRunning(&PanicError{value})
+			endRunning(b, &PanicError{value})
 			more, err = b.left(), nil
 		}
 	}()
@@ -187,7 +187,7 @@ func (b *Batch) Close() {
 }
 
 // endRunning ends the rows that are answered with an error.
-func (b *Batch) endRunning(err error) {
+func endRunning(b *Batch, err error) {
 	for _, r := range b.running {
 		b.leave(r, err)
 	}
@@ -196,7 +196,7 @@ func (b *Batch) endRunning(err error) {
 
 // abandon ends all rows with an error.
 func (b *Batch) abandon(err error) {
-	b.endRunning(err)
+	endRunning(b, err)
 	b.lock.Lock()
 	waiting := b.waiting
 	b.waiting = nil

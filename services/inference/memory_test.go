@@ -48,8 +48,8 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 }
 
-// TestLittleRoom has a model that fits, beside which there is little room for keys and values.
-func TestLittleRoom(t *testing.T) {
+// TestLittleMemoryLeft has a model that fits, beside which there is little room for keys and values.
+func TestLittleMemoryLeft(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	run := func(batch, tokens int) events.PhaseCompleted {

@@ -51,18 +51,18 @@ const cacheMemory = 4 << 30
 func (g *work) newBatch(model *llm.Model, tok *token.Tokenizer) (*generation.Batch, error) {
 	s := g.job.Request.Specification.Inferencer
 	row := g.longest + s.MaxNewTokens + generation.BlockTokens
-	room, known := fitting.RoomOn(g.host)
-	if known && room.Tokens(model.Config()) < row {
+	left, known := fitting.LeftOn(g.host)
+	if known && left.Tokens(model.Config()) < row {
 		return nil, engine.Permanent(notEnoughMemory, fmt.Errorf("the keys and values of the longest row, %d tokens with its answer, need %s, and %s has %s left for them; "+
 			"lower inferencer.max_sequence_length or max_new_tokens, or answer where there is more memory",
-			g.longest+s.MaxNewTokens, hostmemory.Size(llm.CacheBytes(model.Config(), row)), room.Of, hostmemory.Size(room.Bytes)))
+			g.longest+s.MaxNewTokens, hostmemory.Size(llm.CacheBytes(model.Config(), row)), left.Of, hostmemory.Size(left.Bytes)))
 	}
-	if !known || room.Bytes > cacheMemory {
-		room.Bytes = cacheMemory
+	if !known || left.Bytes > cacheMemory {
+		left.Bytes = cacheMemory
 	}
 	cfg := generation.Config{MaxSequences: max(1, s.BatchSize)}
 	cfg.CacheTokens = cfg.MaxSequences * row
-	if most := max(row, room.Tokens(model.Config())); cfg.CacheTokens > most {
+	if most := max(row, left.Tokens(model.Config())); cfg.CacheTokens > most {
 		g.notes = append(g.notes, fmt.Sprintf("inferencer.batch_size = %d: so many of the longest rows, %d tokens with their answers, would need %s for keys and values; "+
 			"as many rows are answered at once as fit into %s", s.BatchSize, g.longest+s.MaxNewTokens,
 			hostmemory.Size(llm.CacheBytes(model.Config(), cfg.CacheTokens)), hostmemory.Size(llm.CacheBytes(model.Config(), most))))

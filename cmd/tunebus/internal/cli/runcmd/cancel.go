@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/publishing"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
@@ -43,7 +44,7 @@ func Cancel(s *session.Session) *cobra.Command {
 			err := s.WithDeployment(&f.at, func(ctx context.Context, server *session.Deployment, args []string) error {
 				var id string
 				var found events.Run
-				err := session.AskAgain(ctx, s, server.Bus, func() (err error) {
+				err := patience.AskAgain(ctx, s.Console, server.Bus, func() (err error) {
 					if id, err = server.RunID(ctx, args[0]); err == nil {
 						found, err = findForCancel(ctx, server, id)
 					}

@@ -277,24 +277,24 @@ func (o *opening) serve(m servedmodel.Options, from source, names []string) erro
 // not changed.
 func (o *opening) fits(m *servedmodel.Options) error {
 	of := m.Weights.Config()
-	room, known := fitting.RoomOn(o.host)
+	left, known := fitting.LeftOn(o.host)
 	for _, other := range o.caches {
-		room = room.Without(other.of, other.tokens)
+		left = left.Without(other.of, other.tokens)
 	}
-	switch fit := room.Tokens(of); {
+	switch fit := left.Tokens(of); {
 	case !known || m.CacheTokens <= fit:
 	case o.flags.cacheTokens == 0 && o.flags.maxLength == 0 && fit < m.MaxLength && fit >= fewTokens:
 		o.note(fmt.Sprintf("a request of %s may have %d tokens, and not %d: %s has room for the keys and values of so many (%s)",
-			m.Names[0], fit, m.MaxLength, room.Of, hostmemory.Size(room.Bytes)))
+			m.Names[0], fit, m.MaxLength, left.Of, hostmemory.Size(left.Bytes)))
 		m.MaxLength, m.CacheTokens = fit, fit
 	case fit < m.MaxLength:
 		return exit.Input(fmt.Errorf("one request of %s may have %d tokens, and %s has room for the keys and values of %d (%s); lower --max-sequence-length",
-			m.Names[0], m.MaxLength, room.Of, fit, hostmemory.Size(room.Bytes)))
+			m.Names[0], m.MaxLength, left.Of, fit, hostmemory.Size(left.Bytes)))
 	case o.flags.cacheTokens > 0:
-		return exit.Input(fmt.Errorf("--cache-tokens %d: %s has room for the keys and values of %d tokens of %s (%s); lower it", m.CacheTokens, room.Of, fit, m.Names[0], hostmemory.Size(room.Bytes)))
+		return exit.Input(fmt.Errorf("--cache-tokens %d: %s has room for the keys and values of %d tokens of %s (%s); lower it", m.CacheTokens, left.Of, fit, m.Names[0], hostmemory.Size(left.Bytes)))
 	default:
 		o.note(fmt.Sprintf("%s has room for the keys and values of %d tokens of %s (%s), all requests together, and not for 2048 of each of %d; further requests wait",
-			room.Of, fit, m.Names[0], hostmemory.Size(room.Bytes), m.Parallel))
+			left.Of, fit, m.Names[0], hostmemory.Size(left.Bytes), m.Parallel))
 		m.CacheTokens = fit
 	}
 	o.caches = append(o.caches, cache{of, m.CacheTokens})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/events"
@@ -63,10 +64,10 @@ func (s *Session) WithDeployment(at *Location, do func(ctx context.Context, serv
 }
 
 // WithReading is [Session.WithDeployment] for a command that only reads, and shows nothing before it
-// has read all: a server that does not answer is asked again, see [AskAgain].
+// has read all: a server that does not answer is asked again, see [patience.AskAgain].
 func WithReading(s *Session, at *Location, read func(ctx context.Context, server *Deployment, args []string) error) func(*cobra.Command, []string) error {
 	return s.WithDeployment(at, func(ctx context.Context, server *Deployment, args []string) error {
-		return AskAgain(ctx, s, server.Bus, func() error { return read(ctx, server, args) })
+		return patience.AskAgain(ctx, s.Console, server.Bus, func() error { return read(ctx, server, args) })
 	})
 }
 

@@ -247,19 +247,6 @@ func dial(ctx context.Context, s *Session, cfg settings.Settings, wait time.Dura
 	return conn.Connect(ctx, o)
 }
 
-// AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
-// requests wait longer each time, so that a slow server can answer. Nothing was shown before.
-func AskAgain(ctx context.Context, s *Session, b *conn.Conn, read func() error) error {
-	const tries = 3
-	for try := 1; ; try++ {
-		err := read()
-		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
-			return err
-		}
-		s.Console.Say("NATS at %s does not answer; asking again, and waiting longer: %v", b.Server(), err)
-	}
-}
-
 // CheckSetUp returns an error if the server has no streams of tunebus. A server that does
 // not answer is left to the command.
 func CheckSetUp(ctx context.Context, s *Session, b *conn.Conn) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -74,7 +75,7 @@ func Runs(s *session.Session) *cobra.Command {
 			return s.Console.Stream(func(w io.Writer, asJSON bool) error {
 				table := runtable.New(w, asJSON)
 				list.asJSON = asJSON
-				err := session.AskAgain(ctx, s, server.Bus, func() error {
+				err := patience.AskAgain(ctx, s.Console, server.Bus, func() error {
 					err := list.read(ctx, f.limit, table.Write)
 					if err != nil && table.Rows() > 0 { // it cannot begin once more
 						err = fmt.Errorf("the list ends behind %s: %s", view.Count(table.Rows(), "run"), err.Error())

@@ -1,4 +1,4 @@
-package session_test
+package patience_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
@@ -31,9 +31,9 @@ func TestAskAgain(t *testing.T) {
 		"a refusal of the other": {[]error{silent, refused}, refused, 1},
 	} {
 		var screen bytes.Buffer
-		s := session.New("v1.0.0", view.NewConsole(&bytes.Buffer{}, &screen))
+		console := view.NewConsole(&bytes.Buffer{}, &screen)
 		asked := 0
-		err := session.AskAgain(t.Context(), s, b, func() error {
+		err := patience.AskAgain(t.Context(), console, b, func() error {
 			asked++
 			return c.answers[asked-1]
 		})

@@ -1,0 +1,21 @@
+package patience
+
+import (
+	"context"
+
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
+)
+
+// AskAgain repeats the reading of a command that got no answer from NATS, and says so. The
+// requests wait longer each time, so that a slow server can answer. Nothing was shown before.
+func AskAgain(ctx context.Context, console *view.Console, b *conn.Conn, read func() error) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := read()
+		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+			return err
+		}
+		console.Say("NATS at %s does not answer; asking again, and waiting longer: %v", b.Server(), err)
+	}
+}
