@@ -2,7 +2,6 @@ package modelexport
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,21 +82,15 @@ type ArtifactResult struct {
 // folder, or the one file by the name of the artifact. With o.Force other files may lie
 // there, and stay.
 func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a events.Artifact, dir string, o Options) (res ArtifactResult, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
-		return res, err
-	}
-	if err := errors.Join(checkData(dir), checkInputs(dir, run, o.Inputs), checkTarget(dir, o.Force)); err != nil {
-		return res, err
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return res, targetError(dir, err)
-	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".export-*")
+	to, err := findTarget(dir, run, o)
 	if err != nil {
-		return res, targetError(dir, err)
+		return res, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
-	out := filepath.Join(temporary, "out")
+	if err := to.begin(); err != nil {
+		return res, err
+	}
+	defer func() { err = to.end(err) }()
+	out := filepath.Join(to.scratch, "out")
 	if manifest.Is(a.Reference) {
 		err = files.ExportDir(ctx, a.Reference, out)
 	} else if err = os.Mkdir(out, 0o755); err == nil {
@@ -106,29 +99,10 @@ func WriteArtifact(ctx context.Context, files *transfer.Files, run events.Run, a
 	if err != nil {
 		return res, err
 	}
-	res = ArtifactResult{RunID: run.ID, Artifact: a.Name, Folder: dir}
-	if res.Files, res.Bytes, err = list(out); err != nil {
+	res = ArtifactResult{RunID: run.ID, Artifact: a.Name, Folder: to.dir}
+	if res.Files, res.Bytes, err = listAll(out); err != nil {
 		return res, err
 	}
-	if err := checkForeign(dir, res.Files); err != nil {
-		return res, err
-	}
-	return res, place(out, dir, res.Files)
-}
-
-// place moves files into a folder, in which others may lie.
-func place(from, to string, names []string) error {
-	if os.Rename(from, to) == nil { // there was none, or an empty one
-		return nil
-	}
-	for _, name := range names {
-		at := filepath.Join(to, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return targetError(to, err)
-		}
-		if err := os.Rename(filepath.Join(from, name), at); err != nil {
-			return targetError(to, err)
-		}
-	}
-	return nil
+	_, err = to.publish(out, res.Files, false)
+	return res, err
 }

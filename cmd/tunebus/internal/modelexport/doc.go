@@ -11,7 +11,10 @@
 //
 // # Promises
 //
-// The folder appears whole or not at all: it is written under another name
-// beside its place and renamed. Into a folder that is not empty it is written
-// only with Force, file by file.
+// A new folder appears whole or not at all: it is written under another name
+// beside its place and renamed. A folder that is there, also behind a link,
+// stays the one that it is. The files are written in a folder ".export-…" of it
+// and moved, the configurations last, so that a half of them is no model. With
+// Force it need not be empty, and nothing is replaced but what an export wrote
+// and nobody changed since.
 package modelexport

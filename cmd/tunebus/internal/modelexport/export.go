@@ -67,31 +67,25 @@ func (e *NoEffectError) Error() string { return e.why }
 
 // Write writes the model to a folder.
 func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir string, o Options) (res Result, err error) {
-	dir, err = filepath.Abs(dir)
+	to, err := findTarget(dir, m.Run, o)
 	if err != nil {
-		return res, err
-	}
-	if err := checkData(dir); err != nil {
-		return res, err
-	}
-	if err := checkInputs(dir, m.Run, o.Inputs); err != nil {
-		return res, err
-	}
-	if err := checkTarget(dir, o.Force); err != nil {
 		return res, err
 	}
 	// What it writes in any case; of the rest it is known later.
-	if err := checkForeign(dir, []string{"config.json", "model.safetensors", "adapter_config.json", "adapter_model.safetensors"}); err != nil {
+	if err := checkForeign(to.dir, []string{"README.md", "config.json", "model.safetensors", "adapter_config.json", "adapter_model.safetensors"}); err != nil {
 		return res, err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return res, targetError(dir, err)
+	certain := []string{"README.md"}
+	if o.Merge {
+		certain = append(certain, "config.json")
 	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".export-*")
-	if err != nil {
-		return res, targetError(dir, err)
+	if err := checkChanged(to.dir, certain); err != nil {
+		return res, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+	if err := to.begin(); err != nil {
+		return res, err
+	}
+	defer func() { err = to.end(err) }()
 	if o.OnStage == nil {
 		o.OnStage = func(string, int64) {}
 	}
@@ -99,8 +93,8 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 		o.OnBytes = func(int64) {}
 	}
 	e := &export{
-		options: o, from: from, model: m, target: dir, out: filepath.Join(temporary, "out"), tuned: filepath.Join(temporary, "tuned"), scratch: temporary,
-		result: Result{RunID: m.Run.ID, Folder: dir},
+		options: o, from: from, model: m, target: to.dir, out: filepath.Join(to.scratch, "out"), tuned: filepath.Join(to.scratch, "tuned"), scratch: to.scratch,
+		result: Result{RunID: m.Run.ID, Folder: to.dir},
 	}
 	if err := e.write(ctx); err != nil {
 		return res, err
@@ -108,10 +102,7 @@ func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir 
 	if e.result.Files, e.result.Bytes, err = list(e.out); err != nil {
 		return res, err
 	}
-	if err := checkForeign(dir, e.result.Files); err != nil {
-		return res, err
-	}
-	stay, err := publish(e.out, dir, e.result.Files)
+	stay, err := to.publish(e.out, e.result.Files, true)
 	for _, name := range stay {
 		e.result.Notes = append(e.result.Notes, staying(name))
 	}

@@ -3,7 +3,6 @@ package help
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,10 +27,12 @@ func manPages(root *cobra.Command, connection []string) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := args[0]
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return fmt.Errorf("manual pages: %w", err)
+			pages := map[string]string{}
+			addPages(pages, root, connection)
+			if err := checkPages(dir, pages); err != nil {
+				return exit.Input(fmt.Errorf("manual pages: %w", err))
 			}
-			if err := writePages(dir, root, connection); err != nil {
+			if err := writePages(dir, pages); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
 			first, err := filepath.Abs(filepath.Join(dir, "tunebus.1")) // man takes a path without a slash for a page's name
@@ -44,20 +45,17 @@ func manPages(root *cobra.Command, connection []string) *cobra.Command {
 	}
 }
 
-// writePages writes the pages of a command and of those below it. "help" has none: each page
-// is what it shows.
-func writePages(dir string, c *cobra.Command, connection []string) error {
+// addPages adds the pages of a command and of those below it, by the names of their files. "help"
+// has none: each page is what it shows.
+func addPages(pages map[string]string, c *cobra.Command, connection []string) {
 	for _, below := range c.Commands() {
-		if below.Name() == "help" || below.Hidden {
-			continue
-		}
-		if err := writePages(dir, below, connection); err != nil {
-			return err
+		if below.Name() != "help" && !below.Hidden {
+			addPages(pages, below, connection)
 		}
 	}
 	page := manual{name: pageName(c)}
 	page.write(c, connection)
-	return os.WriteFile(filepath.Join(dir, page.name+".1"), []byte(page.text.String()), 0o644) //nolint:gosec // a page is for everybody
+	pages[page.name+".1"] = page.text.String()
 }
 
 // pageName is the name of a command's page.
@@ -71,7 +69,7 @@ type manual struct {
 
 // write writes the page of a command or topic. It lists the flags that help lists, too.
 func (m *manual) write(c *cobra.Command, connection []string) {
-	m.linef(".TH \"%s\" \"1\" \"\" \"tunebus\" \"tunebus manual\"", strings.ToUpper(escaped(m.name)))
+	m.linef(pageHead+"%s"+pageHeadEnd, strings.ToUpper(escaped(m.name)))
 	m.linef(".SH NAME\n%s \\- %s", escaped(m.name), escaped(c.Short))
 	topic := c.IsAdditionalHelpTopicCommand()
 	if topic {

@@ -387,6 +387,9 @@ func (u unfinished) cancel(ctx context.Context, runs []string) error {
 
 // checkResume checks the value of --resume.
 func checkResume(mode string) error {
+	if strings.HasPrefix(mode, "-") { // the flag behind it was taken for its value
+		return exit.Input(fmt.Errorf("--resume wants a value, one of %s, and before %s it has none; write --resume=%s", strings.Join(resumeModes(), ", "), mode, resumeFirst))
+	}
 	if mode != "" && !slices.Contains(resumeModes(), mode) {
 		return exit.Input(fmt.Errorf("--resume=%s: want one of %s", mode, strings.Join(resumeModes(), ", ")))
 	}

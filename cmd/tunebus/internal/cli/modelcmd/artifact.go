@@ -51,8 +51,9 @@ func placeError(err error) error {
 	_, data := errors.AsType[*modelexport.DataFolderError](err)
 	_, input := errors.AsType[*modelexport.InputFolderError](err)
 	_, foreign := errors.AsType[*modelexport.ForeignError](err)
+	_, changed := errors.AsType[*modelexport.ChangedError](err)
 	_, target := errors.AsType[*modelexport.TargetError](err)
-	if notEmpty || data || input || foreign || target {
+	if notEmpty || data || input || foreign || changed || target {
 		return exit.Input(err)
 	}
 	return err

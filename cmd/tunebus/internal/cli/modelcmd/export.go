@@ -60,7 +60,7 @@ evaluation/metrics.`,
 	flags.BoolVar(&o.WithBase, "with-base", false, "put the base model beside an adapter, in the folder base")
 	flags.StringVar(&f.artifact, "artifact", "", "write this artifact of the run instead, such as wandb, tensorboard or trainer.log")
 	flags.StringVar(&o.DType, "dtype", "", "type of the weights: float32, float16 or bfloat16; default: the one that they have")
-	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace the files of an earlier export; nothing that no export wrote is replaced")
+	flags.BoolVar(&o.Force, "force", false, "write into a folder that is not empty: replace the files of an earlier export, and nothing that no export wrote or that changed since")
 	return c
 }
 

@@ -97,4 +97,7 @@ func TestRunAfterUnfinishedRuns(t *testing.T) {
 	if status, _, screen := clitest.Run(t, evaluationOnly(t, t.TempDir(), "--resume=later")...); status != int(exit.CodeInput) || !strings.Contains(screen, "first, cancel, skip") {
 		t.Errorf("--resume=later: status %d, %s", status, screen)
 	}
+	if status, _, screen := clitest.Run(t, evaluationOnly(t, t.TempDir(), "--resume", "--run-id", "a4")...); status != int(exit.CodeInput) || !strings.Contains(screen, "--resume wants a value, one of first, cancel, skip") {
+		t.Errorf("--resume without a value: status %d, %s", status, screen)
+	}
 }

@@ -19,14 +19,14 @@ func Exported(r modelexport.Result) Result {
 			modelcard.Merged:  "the whole model: the adapter merged into " + r.Base,
 			modelcard.Full:    "the whole model",
 		}[r.Kind]
-		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", r.Folder, what, Count(len(r.Files), "file"), ByteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s, %s; its README.md has the lines that load it\n", Inline(r.Folder), Inline(what), Count(len(r.Files), "file"), ByteSize(r.Bytes))
 	}}
 }
 
 // ExportedArtifact is a folder that an artifact was written to.
 func ExportedArtifact(r modelexport.ArtifactResult) Result {
 	return Result{r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: the artifact %s, %s, %s\n", r.Folder, r.Artifact, Count(len(r.Files), "file"), ByteSize(r.Bytes))
+		fmt.Fprintf(w, "%s: the artifact %s, %s, %s\n", Inline(r.Folder), Inline(r.Artifact), Count(len(r.Files), "file"), ByteSize(r.Bytes))
 	}}
 }
 
