@@ -239,7 +239,7 @@ func (l *runList) rows(ctx context.Context, lines []runindex.Line) ([]runtable.R
 		if ok {
 			row.Preparing = p.Stage != ""
 			if p.Total > 0 {
-				row.Percent = int(100 * min(max(p.Step, 0), p.Total) / p.Total)
+				row.Percent = view.Percent(p.Step, p.Total)
 			}
 		}
 		rows = append(rows, row)

@@ -101,3 +101,12 @@ func Printable(text string) string { return terminal.Printable(text) }
 
 // Inline is Printable for a text within a line, such as a name: it ends no line.
 func Inline(text string) string { return terminal.Inline(text) }
+
+// Percent is how much of a total is done, rounded as the bars round it, from 0 to 100.
+func Percent(done, total int64) int {
+	const whole = 100
+	if total <= 0 {
+		return 0
+	}
+	return int(math.Round(whole * float64(min(max(done, 0), total)) / float64(total)))
+}

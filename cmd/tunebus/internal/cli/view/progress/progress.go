@@ -72,7 +72,7 @@ func (l *lines) Show(p events.Progress) {
 	l.last = time.Now()
 	line := fmt.Sprintf("%-10s %s%d", p.Phase, prepares(p), p.Step)
 	if p.Total > 0 {
-		line += fmt.Sprintf("/%d (%d %%)", p.Total, 100*p.Step/p.Total)
+		line += fmt.Sprintf("/%d (%d %%)", p.Total, view.Percent(p.Step, p.Total))
 	}
 	fmt.Fprintf(l.screen, "%s%s\n", line, figures(newest(p), p.RemainingSeconds))
 }

@@ -59,7 +59,7 @@ func (s *Stages) Add(n int64) {
 		s.bar.SetCurrent(s.done)
 	} else if s.bars == nil && s.total > 0 && time.Since(s.said) > 2*time.Second {
 		s.said = time.Now()
-		fmt.Fprintf(s.screen, "%s: %s of %s (%d %%)\n", s.what, view.ByteSize(s.done), view.ByteSize(s.total), 100*s.done/s.total)
+		fmt.Fprintf(s.screen, "%s: %s of %s (%d %%)\n", s.what, view.ByteSize(s.done), view.ByteSize(s.total), view.Percent(s.done, s.total))
 	}
 }
 

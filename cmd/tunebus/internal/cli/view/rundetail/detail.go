@@ -249,7 +249,7 @@ func (d Detail) writeState(w io.Writer) {
 		}
 		fmt.Fprintf(w, "\n%s: %s %d", p.Phase, what, p.Step)
 		if p.Total > 0 {
-			fmt.Fprintf(w, " of %d (%d %%)", p.Total, 100*min(p.Step, p.Total)/p.Total)
+			fmt.Fprintf(w, " of %d (%d %%)", p.Total, view.Percent(p.Step, p.Total))
 		}
 		if p.RemainingSeconds > 0 && !d.Stopped {
 			fmt.Fprintf(w, ", %s left", time.Duration(p.RemainingSeconds*float64(time.Second)).Round(time.Second))
