@@ -45,8 +45,8 @@ type Config struct {
 	// nothing is kept, nor looked for.
 	Inputs InputReserver
 	// Hold, if set, reports the requests, by their sequences, that this process leaves to a
-	// later one: it neither accepts nor rejects them. It may wait. Default: none.
-	Hold   func(request uint64) bool
+	// later one: it neither accepts nor rejects them. It may wait, until ctx ends. Default: none.
+	Hold   func(ctx context.Context, request uint64) bool
 	Logger *slog.Logger
 }
 
@@ -79,7 +79,7 @@ type Service struct {
 	canceller     *canceller
 	deadlines     *deadlines
 	givenUp       *givenUp
-	hold          func(request uint64) bool
+	hold          func(ctx context.Context, request uint64) bool
 	maxDeliveries delivery.Route
 }
 

@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"context"
+
 	"github.com/tunebus/tunebus/pipeline/archive"
 	"github.com/tunebus/tunebus/pipeline/artifact/content"
 	"github.com/tunebus/tunebus/pipeline/service"
@@ -12,7 +14,7 @@ func Wire(s *service.Service) error { return WireHolding(nil)(s) }
 
 // WireHolding returns a Wire whose service leaves the requests alone that hold reports, see
 // [Config.Hold].
-func WireHolding(hold func(request uint64) bool) service.Wire {
+func WireHolding(hold func(ctx context.Context, request uint64) bool) service.Wire {
 	return func(s *service.Service) error {
 		var local request.LocalInputs
 		if s.Inputs != nil {

@@ -68,7 +68,7 @@ type Config struct {
 	Skip func(run string) bool
 	// Hold, if set, reports the requests, by their sequences, that intake leaves to a later
 	// process.
-	Hold func(request uint64) bool
+	Hold func(ctx context.Context, request uint64) bool
 	// OpenStore opens the artifact store. Default: [service.OpenStore].
 	OpenStore func(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error)
 	// Notify receives texts for the operator. Default: warnings in the log.

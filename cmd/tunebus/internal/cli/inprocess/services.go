@@ -45,8 +45,8 @@ type Server struct {
 	// Skip, if set, reports the runs on whose jobs no worker works. It may wait.
 	Skip func(run string) bool
 	// Hold, if set, reports the requests, by their sequences, that intake leaves to a later
-	// process. It may wait.
-	Hold func(request uint64) bool
+	// process. It may wait, until ctx ends.
+	Hold func(ctx context.Context, request uint64) bool
 	// Tracker, if set, edits the tracker's configuration.
 	Tracker func(*tracker.Config)
 }

@@ -99,7 +99,6 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	defer interrupt.LastWords(ctx, "") // behind the stop of the services, which a second signal cuts short
 	gate := newJobGate()
 	waiting := newWaitingRequests()
-	defer waiting.close()
 	defer gate.close() // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
 	s.Console.Follows = true
@@ -123,7 +122,6 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	var left []string
 	defer func() {
 		gate.close()
-		waiting.close()
 		conceal()
 		err = exit.Join(err, local.Stop())
 		switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -20,10 +19,9 @@ type waitingRequests struct {
 	all       []waiting.Request
 	sequences map[uint64]bool
 	// found is closed once all are known, and decided once it is decided what becomes of them.
-	found, decided         chan struct{}
-	foundOnce, decidedOnce sync.Once
-	// unknown is set if they could not be found, and left if they are left to a later process.
-	unknown, left bool
+	found, decided chan struct{}
+	// left is set if they are left to a later process.
+	left bool
 }
 
 func newWaitingRequests() *waitingRequests {
@@ -38,37 +36,34 @@ func (w *waitingRequests) find(ctx context.Context, b *conn.Conn) error {
 		return nil
 	})
 	if err == nil {
-		w.foundOnce.Do(func() { close(w.found) })
+		close(w.found)
 	}
 	return err
 }
 
-// decide says whether the requests are left to a later process.
+// decide says, once, whether the requests are left to a later process.
 func (w *waitingRequests) decide(left bool) {
-	w.decidedOnce.Do(func() {
-		w.left = left
-		close(w.decided)
-	})
+	w.left = left
+	close(w.decided)
 }
 
-// close leaves all requests alone if nothing was decided: the services are about to stop.
-func (w *waitingRequests) close() {
-	w.decide(true)
-	w.foundOnce.Do(func() {
-		w.unknown = true
-		close(w.found)
-	})
-}
-
-// hold waits for the decision and reports whether a request is left to a later process. One
-// that came since waits for nothing.
-func (w *waitingRequests) hold(request uint64) bool {
-	<-w.found
-	if !w.unknown && !w.sequences[request] {
+// hold waits for the decision and reports whether a request is left to a later process, as all
+// are if ctx ends before it. One that came since waits for nothing.
+func (w *waitingRequests) hold(ctx context.Context, request uint64) bool {
+	select {
+	case <-w.found:
+	case <-ctx.Done():
+		return true
+	}
+	if !w.sequences[request] {
 		return false
 	}
-	<-w.decided
-	return w.left
+	select {
+	case <-w.decided:
+		return w.left
+	case <-ctx.Done():
+		return true
+	}
 }
 
 // ids are those of the runs that the requests ask for.

@@ -92,11 +92,11 @@ func waitingRequests(ctx context.Context, server *session.Deployment, folder str
 	case n == 0:
 		return nil
 	default:
-		what := "1 request waits"
+		what := "1 request waits for intake"
 		if n > 1 {
-			what = fmt.Sprintf("%s wait, the first", view.Count(n, "request"))
+			what = fmt.Sprintf("%s wait for intake, the first", view.Count(n, "request"))
 		}
-		f.Says = fmt.Sprintf("%s for intake since %s, and nobody works on the folder", what, since.Local().Format(time.DateTime))
+		f.Says = fmt.Sprintf("%s since %s, and nobody works on the folder", what, since.Local().Format(time.DateTime))
 		f.Do = fmt.Sprintf(`"tunebus up --data %s" works on what waits`, shellquote.Word(folder))
 	}
 	return []view.Finding{f}
