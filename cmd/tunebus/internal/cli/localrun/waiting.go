@@ -66,10 +66,11 @@ func (w *waitingRequests) hold(ctx context.Context, request uint64) bool {
 	}
 }
 
-// ids are those of the runs that the requests ask for.
+// ids are those of the runs that the requests ask for. They may be any text, and are made fit
+// for a line.
 func (w *waitingRequests) ids() (ids []string) {
 	for _, one := range w.all {
-		ids = append(ids, one.RunID)
+		ids = append(ids, view.Inline(one.RunID))
 	}
 	return ids
 }
