@@ -44,6 +44,9 @@ type Config struct {
 	// Inputs keeps the inputs of a run that is going to be accepted. Default:
 	// nothing is kept, nor looked for.
 	Inputs InputReserver
+	// Hold, if set, reports the requests, by their sequences, that this process leaves to a
+	// later one: it neither accepts nor rejects them. It may wait, until ctx ends. Default: none.
+	Hold   func(ctx context.Context, request uint64) bool
 	Logger *slog.Logger
 }
 
@@ -76,6 +79,7 @@ type Service struct {
 	canceller     *canceller
 	deadlines     *deadlines
 	givenUp       *givenUp
+	hold          func(ctx context.Context, request uint64) bool
 	maxDeliveries delivery.Route
 }
 
@@ -116,6 +120,7 @@ func New(c *conn.Conn, cfg Config) *Service {
 		canceller:     &canceller{runs: runs, publisher: publisher, grace: cfg.CancelGrace, log: cfg.Logger},
 		deadlines:     &deadlines{runs: runs, publisher: publisher},
 		givenUp:       &givenUp{letters: letters, runs: stream, publisher: publisher, log: cfg.Logger},
+		hold:          cfg.Hold,
 		maxDeliveries: letters.MaxDeliveriesRoute(),
 	}
 }
@@ -129,7 +134,7 @@ func (s *Service) Routes() []delivery.Route {
 			Stream:      events.StreamRequests,
 			Consumer:    topology.ConsumerIntake,
 			Slots:       4,
-			Handle:      s.admission.handle,
+			Handle:      holding(s.hold, s.admission.handle),
 			Undecodable: s.admission.handleUndecodable,
 		},
 		{

@@ -19,6 +19,18 @@ const (
 	deadLetterDelay = 5 * time.Second
 )
 
+// LeftAloneDelay is how long a process gives a message back for that it leaves to a later
+// one, by the number of its delivery. It is short at first, so that a later process gets
+// the message soon, and longer for a process that works for days, because a consumer
+// delivers a message only so many times.
+func LeftAloneDelay(delivered int) time.Duration {
+	const first, short, long = 100, 30 * time.Second, 10 * time.Minute
+	if delivered <= first {
+		return short
+	}
+	return long
+}
+
 // RedeliveryDelay is the delay after a number of deliveries that waited for
 // something outside, such as a newer service. It grows from first to a quarter
 // of an hour, so that [topology.MaxDeliver] deliveries take more than a week.

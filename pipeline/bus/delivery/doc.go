@@ -38,6 +38,7 @@
 //	an unknown version                10 s, growing to 15 min, 7 days  [Router.HoldUnknownVersion]
 //	a dead letter that is not stored  5 s
 //	no reply and no heartbeat         the consumer's ack wait          topology.Topology
+//	a message left to a later process 30 s, then 10 min                [LeftAloneDelay]
 //	the process stops                 at once
 //
 // The delays of this package are in delays.go. Who asks by a [RetryAfter] has its

@@ -66,6 +66,9 @@ type Config struct {
 	Sample func(context.Context) []events.Point
 	// Skip, if set, reports the runs on whose jobs no worker works.
 	Skip func(run string) bool
+	// Hold, if set, reports the requests, by their sequences, that intake leaves to a later
+	// process.
+	Hold func(ctx context.Context, request uint64) bool
 	// OpenStore opens the artifact store. Default: [service.OpenStore].
 	OpenStore func(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error)
 	// Notify receives texts for the operator. Default: warnings in the log.
@@ -98,7 +101,7 @@ func (c Config) withDefaults(data string) Config {
 // services returns the services by their names in the log.
 func (c Config) services() map[string]service.Wire {
 	all := map[string]service.Wire{
-		"intake":                  intake.Wire,
+		"intake":                  intake.WireHolding(c.Hold),
 		string(events.Finetune):   finetune.Wire,
 		string(events.Inference):  inference.Wire,
 		string(events.Evaluation): evaluation.Wire,

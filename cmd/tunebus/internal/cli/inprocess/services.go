@@ -44,6 +44,9 @@ type Server struct {
 	WithoutWorkers bool
 	// Skip, if set, reports the runs on whose jobs no worker works. It may wait.
 	Skip func(run string) bool
+	// Hold, if set, reports the requests, by their sequences, that intake leaves to a later
+	// process. It may wait, until ctx ends.
+	Hold func(ctx context.Context, request uint64) bool
 	// Tracker, if set, edits the tracker's configuration.
 	Tracker func(*tracker.Config)
 }
@@ -72,6 +75,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		Trainers:    trainers(cfg),
 		OpenStore:   storeopening.Open,
 		Skip:        server.Skip,
+		Hold:        server.Hold,
 		Tracker:     earlier,
 		Settings:    cfg,
 		ObjectBytes: layout.ObjectBytes,

@@ -28,7 +28,7 @@ func (u unfinished) sayHomes(ctx context.Context, runs []string) error {
 		if len(at[i]) == 0 {
 			continue
 		}
-		if text := u.stays(home); text != "" {
+		if text := stays(u.cfg, home); text != "" {
 			u.session.Console.Say("%s: %s, where they began", of, text)
 		}
 		if home.Moved == "" {
@@ -46,12 +46,12 @@ func (u unfinished) sayHomes(ctx context.Context, runs []string) error {
 }
 
 // stays says which of the places are not those of the settings.
-func (u unfinished) stays(home places.Home) string {
+func stays(cfg settings.Settings, home places.Home) string {
 	var parts []string
-	if home.Reports != u.cfg.Tracker.Reports {
+	if home.Reports != cfg.Tracker.Reports {
 		parts = append(parts, "reports go to "+home.Reports)
 	}
-	if home.TrackingURI != u.cfg.Tracker.TrackingURI {
+	if home.TrackingURI != cfg.Tracker.TrackingURI {
 		parts = append(parts, "tracking goes to "+settings.Redacted(home.TrackingURI))
 	}
 	return strings.Join(parts, ", and ")

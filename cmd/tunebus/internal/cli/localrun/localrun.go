@@ -3,7 +3,8 @@
 // is in reach.
 //
 // Before it starts the run, it deals with the runs that an earlier process left
-// unfinished on the folder, as --resume says.
+// unfinished on the folder, and with the requests that nobody has looked at, as --resume
+// says.
 package localrun
 
 import (
@@ -42,7 +43,7 @@ import (
 
 // Flags say how a run in this process goes on and ends.
 type Flags struct {
-	// resume is what becomes of unfinished runs on the data folder.
+	// resume is what becomes of unfinished runs and of waiting requests on the data folder.
 	resume string
 	// trackingLimit is the longest wait for MLflow after the run's end.
 	trackingLimit time.Duration
@@ -50,7 +51,7 @@ type Flags struct {
 
 // AddFlags adds the flags to a command.
 func (f *Flags) AddFlags(c *cobra.Command) {
-	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
+	c.Flags().StringVar(&f.resume, "resume", "", "unfinished runs and waiting requests on the data folder: go on with them first, cancel them, or skip them; default: first, and at a terminal you are asked")
 	session.CompleteValues(c, "resume", resumeModes()...)
 	timeflag.WaitVar(c.Flags(), &f.trackingLimit, "tracking-timeout", 30*time.Second, "longest wait for MLflow behind the end of the run")
 }
@@ -100,6 +101,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	cfg := start.Settings
 	defer interrupt.LastWords(ctx, "") // behind the stop of the services, which a second signal cuts short
 	gate := newJobGate()
+	waiting := newWaitingRequests()
 	defer gate.close() // nothing waits for a decision that will not come
 	reports := newLocalReports(request.ID)
 	s.Console.Follows = true
@@ -113,11 +115,12 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return exit.Input(err)
 	}
 	local, err := inprocess.Start(ctx, s, cfg, inprocess.Server{
-		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Tracker: reports.watch,
+		Listen: listen, Token: token, RelaxedSync: start.RelaxedSync, Skip: gate.skip, Hold: waiting.hold, Tracker: reports.watch,
 	})
 	if err != nil {
 		return err
 	}
+	unknown := waiting.find(ctx, local.Bus)
 	conceal := announce(s, cfg, localup.Up{URL: local.URL(), Token: token, Command: s.Command})
 	var left []string
 	defer func() {
@@ -131,12 +134,15 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 			s.Console.Say("left unfinished on the data folder %s: %s\nThis goes on with what is left:\n  %s", cfg.Data.Folder, strings.Join(left, ", "), start.goOn(s))
 		}
 	}()
+	if unknown != nil {
+		return unknown
+	}
 	ended, err := untracked.List(ctx, local.Bus)
 	if err != nil {
 		return err
 	}
 	others := unfinished{
-		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, mode: f.resume, asked: request.ID, homes: homes,
+		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, waiting: waiting, mode: f.resume, asked: request.ID, homes: homes,
 		tracking: f.trackingLimit, next: notAskedFor(s, request),
 	}
 	left, err = others.settle(ctx)

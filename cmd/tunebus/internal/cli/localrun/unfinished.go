@@ -81,6 +81,8 @@ type unfinished struct {
 	start   Start
 	cfg     settings.Settings
 	gate    *jobGate
+	// waiting are the requests that no intake has looked at.
+	waiting *waitingRequests
 	// mode is what --resume says; empty: a person at a terminal is asked.
 	mode string
 	// asked is the id of the run that this process is asked for.
@@ -103,37 +105,54 @@ func (u unfinished) lastWords(runs []string) string {
 	return text
 }
 
-// settle deals with all unfinished runs and returns those that it leaves alone.
+// settle deals with all unfinished runs, and with the requests that wait for intake. It
+// returns those that it leaves alone.
 func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	open, err := runlister.New(u.bus).Open(ctx)
-	if err != nil || len(open) == 0 {
+	if err != nil || len(open)+len(u.waiting.all) == 0 {
 		return nil, err
 	}
 	console := u.session.Console
-	console.Say("%s left unfinished on the data folder %s:", were(len(open)), u.cfg.Data.Folder)
-	able, left, err := u.sort(ctx, open)
-	if err != nil {
-		return nil, err
+	var able []string
+	if len(open) > 0 {
+		console.Say("%s left unfinished on the data folder %s:", were(len(open)), u.cfg.Data.Folder)
+		if able, left, err = u.sort(ctx, open); err != nil {
+			return nil, err
+		}
 	}
+	u.waiting.say(console, u.cfg.Data.Folder)
+	waiting := u.waiting.ids()
 	mode := u.mode
 	if mode == "" {
 		mode = resumeFirst
-		if len(able) > 0 {
-			if mode, err = console.Choose(os.Stdin, whatBecomes(len(able)+len(left)), resumeModes()); err != nil {
+		if len(able)+len(waiting) > 0 {
+			if mode, err = console.Choose(os.Stdin, whatBecomes(len(able)+len(left)+len(waiting)), resumeModes()); err != nil {
 				return nil, err
 			}
 		}
 	}
+	all := slices.Concat(open, waiting)
+	if mode != resumeFirst && slices.Contains(waiting, u.asked) { // one of both would be rejected
+		return all, exit.Input(fmt.Errorf("--run-id %s: a request that waits for intake has this id, and nothing was done; choose another id, or go on with that request:\n  %s",
+			u.asked, u.start.goOn(u.session)))
+	}
 	switch mode {
 	case resumeSkip:
+		u.waiting.decide(true)
 		u.gate.decide(open)
-		return open, nil
+		return all, nil
 	case resumeCancel:
 		if slices.Contains(open, u.asked) { // known before anything is cancelled
-			return open, exit.Input(fmt.Errorf("--run-id %s: the unfinished run has this id, and nothing was cancelled; choose another id, or go on with that run:\n  %s",
+			return all, exit.Input(fmt.Errorf("--run-id %s: the unfinished run has this id, and nothing was cancelled; choose another id, or go on with that run:\n  %s",
 				u.asked, u.start.goOn(u.session)))
 		}
-		u.gate.decide(nil)
+	}
+	more, foreign, err := u.admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	able, left = append(able, more...), append(left, foreign...)
+	if mode == resumeCancel {
 		return nil, u.cancel(ctx, append(able, left...))
 	}
 	before, err := u.attempts(ctx, able)
@@ -145,6 +164,26 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 	}
 	u.gate.decide(left)
 	return left, u.finish(ctx, able, before)
+}
+
+// admit has intake look at the requests that wait for it, and parts the runs that it accepts
+// as sort does.
+func (u unfinished) admit(ctx context.Context) (able, foreign []string, err error) {
+	ids := u.waiting.ids()
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	interrupt.LastWords(ctx, u.lastWords(ids))
+	accepted, err := u.waiting.admit(ctx, u.session.Console, u.bus)
+	if err != nil && ctx.Err() != nil {
+		return nil, nil, interrupted(u.lastWords(ids))
+	}
+	interrupt.LastWords(ctx, "")
+	if err != nil || len(accepted) == 0 {
+		return nil, nil, err
+	}
+	u.session.Console.Say("intake has accepted:")
+	return u.sort(ctx, accepted)
 }
 
 // sort says of each run what it is, and parts those that the workers of this process
@@ -360,12 +399,13 @@ func (u unfinished) finish(ctx context.Context, runs []string, before map[string
 // cancel ends runs and waits for it, and for their reports and their tracking: this process
 // may have nothing else to do.
 func (u unfinished) cancel(ctx context.Context, runs []string) error {
-	for _, id := range runs {
+	for _, id := range runs { // before a worker takes a job of theirs
 		_, err := publishing.Within(u.bus, publishing.Limit).Publish(ctx, events.CancelRequested{RunID: id, By: "user", Reason: "--resume=" + resumeCancel}, journal.Fence{})
 		if _, requested := errors.AsType[*journal.FencedError](err); err != nil && !requested {
 			return err
 		}
 	}
+	u.gate.decide(nil)
 	waiting, stop := context.WithTimeout(ctx, u.tracking)
 	defer stop()
 	for _, id := range runs {

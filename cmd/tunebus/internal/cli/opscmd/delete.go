@@ -52,7 +52,7 @@ goes on with what it has begun.`,
   tunebus delete nightly --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return exit.Input(fmt.Errorf("want one RUN, or several; %s", session.WhatRun))
+				return exit.Input(errors.New(`want one RUN, or several; RUN is a whole id that "tunebus runs" lists, the name of one run, or last`))
 			}
 			return nil
 		},
@@ -201,7 +201,11 @@ func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedE
 		if err != nil {
 			return explainUnfound(err)
 		}
-		return d.server.UnknownRun(id)
+		unknown := d.server.UnknownOrPending(ctx, id)
+		if _, waits := errors.AsType[*session.PendingError](unknown); waits {
+			return exit.Input(fmt.Errorf("there is nothing to delete yet: %w; `%s` ends it", unknown, d.session.CommandLine("cancel", id)))
+		}
+		return unknown
 	}
 	return exit.Input(refused)
 }

@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/localup"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/waiting"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/deletion"
 	"github.com/tunebus/tunebus/pipeline/gc"
@@ -35,7 +39,9 @@ func checkFolder(ctx context.Context, server *session.Deployment) []view.Finding
 	}
 	found := []view.Finding{sizeOf(folder)}
 	if alone { // else the server was looked at
-		found = append(found, unfinishedRuns(ctx, server, folder), checkDeadLetters(ctx, server.Bus))
+		found = append(found, unfinishedRuns(ctx, server, folder))
+		found = append(found, waitingRequests(ctx, server, folder)...)
+		found = append(found, checkDeadLetters(ctx, server.Bus))
 	}
 	store, err := server.Store(ctx)
 	if err != nil {
@@ -67,6 +73,33 @@ func unfinishedRuns(ctx context.Context, server *session.Deployment, folder stri
 		f.Do = fmt.Sprintf(`"tunebus up --data %s" goes on`, shellquote.Word(folder))
 	}
 	return f
+}
+
+// waitingRequests says how many requests wait on a folder on which nobody works, and since
+// when. It finds nothing where there are none.
+func waitingRequests(ctx context.Context, server *session.Deployment, folder string) []view.Finding {
+	f := view.Finding{Name: "requests", State: view.StateLook}
+	n, since := 0, time.Time{}
+	err := waiting.Each(ctx, server.Bus, func(w waiting.Request) error {
+		if n++; n == 1 {
+			since = w.At
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		f.Says = err.Error()
+	case n == 0:
+		return nil
+	default:
+		what := "1 request waits for intake"
+		if n > 1 {
+			what = fmt.Sprintf("%s wait for intake, the first", view.Count(n, "request"))
+		}
+		f.Says = fmt.Sprintf("%s since %s, and nobody works on the folder", what, since.Local().Format(time.DateTime))
+		f.Do = fmt.Sprintf(`"tunebus up --data %s" works on what waits`, shellquote.Word(folder))
+	}
+	return []view.Finding{f}
 }
 
 // sizeOf says how much a data folder holds, by its parts. A file
@@ -142,49 +175,27 @@ func collectable(ctx context.Context, server *session.Deployment, store *artifac
 	return f
 }
 
-// deletable says how much the runs that have ended have made, and what is left of
-// deletions that were cut short.
+// deletable says how much the runs that have ended have made, and the archived ones, and what
+// is left of deletions that were cut short.
 func deletable(ctx context.Context, server *session.Deployment, store *artifact.Store) view.Finding {
 	f := view.Finding{Name: "delete", State: view.StateOK}
-	index := runlister.New(server.Bus)
-	accepted, err := index.Accepted(ctx)
+	ended, archived, err := bytesOfRuns(ctx, server.Bus, store)
 	if err != nil {
 		f.State, f.Says = view.StateLook, err.Error()
 		return f
 	}
-	open, err := index.Open(ctx)
-	if err != nil {
-		f.State, f.Says = view.StateLook, err.Error()
-		return f
-	}
-	ended := map[string]bool{}
-	for _, id := range accepted {
-		ended[id] = true
-	}
-	for _, id := range open {
-		delete(ended, id)
-	}
-	byRun, total := map[string]int64{}, int64(0)
-	for o, err := range store.List(ctx, "runs/") {
-		if err != nil {
-			f.State, f.Says = view.StateLook, err.Error()
-			return f
-		}
-		if run, _, ok := strings.Cut(strings.TrimPrefix(o.Key, "runs/"), "/"); ok && ended[run] {
-			byRun[run] += o.Size
-			total += o.Size
-		}
-	}
+	total, largest := sumUp(ended)
 	f.Says = fmt.Sprintf("%s of %s that %s ended", view.Count(total, "byte"), view.Count(len(ended), "run"), view.Have(len(ended)))
-	largest := ""
-	for run, n := range byRun {
-		if largest == "" || n > byRun[largest] || n == byRun[largest] && run < largest {
-			largest = run
-		}
-	}
-	if largest != "" {
-		f.Says += fmt.Sprintf(", the most %s with %s", largest, view.Count(byRun[largest], "byte"))
+	if total > 0 {
+		f.Says += fmt.Sprintf(", the most %s with %s", largest, view.Count(ended[largest], "byte"))
 		f.Do = fmt.Sprintf(`"tunebus delete %s --dry-run" says what would go`, largest)
+	}
+	if len(archived) > 0 {
+		total, largest := sumUp(archived)
+		f.Says += fmt.Sprintf("; %s of %s, the most %s with %s", view.Count(total, "byte"), view.Count(len(archived), "archived run"), largest, view.Count(archived[largest], "byte"))
+		if f.Do == "" {
+			f.Do = fmt.Sprintf(`"tunebus delete %s --archived --dry-run" says what would go`, largest)
+		}
 	}
 	if unfinished, err := deletion.New(server.Bus, store).Unfinished(ctx); err == nil && len(unfinished) > 0 {
 		f.State = view.StateLook
@@ -192,4 +203,69 @@ func deletable(ctx context.Context, server *session.Deployment, store *artifact.
 		f.Do = fmt.Sprintf(`"tunebus delete %s" goes on with it`, unfinished[0].RunID)
 	}
 	return f
+}
+
+// bytesOfRuns says how much each run in the stream that has ended has in the store, and each
+// that has left the stream for the archive, with its archive.
+func bytesOfRuns(ctx context.Context, b *conn.Conn, store *artifact.Store) (ended, archived map[string]int64, err error) {
+	index := runlister.New(b)
+	accepted, err := index.Accepted(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	open, err := index.Open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	deleted, err := index.Deleted(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := bytesByRun(ctx, store, "runs/")
+	if err != nil {
+		return nil, nil, err
+	}
+	archives, err := bytesByRun(ctx, store, "archive/")
+	if err != nil {
+		return nil, nil, err
+	}
+	ended, archived = map[string]int64{}, map[string]int64{}
+	for _, id := range accepted {
+		ended[id] = made[id]
+		delete(archives, id) // archiving it was cut short
+	}
+	for _, id := range open {
+		delete(ended, id)
+	}
+	for id, n := range archives {
+		if _, gone := slices.BinarySearch(deleted, id); !gone {
+			archived[id] = n + made[id]
+		}
+	}
+	return ended, archived, nil
+}
+
+// bytesByRun sums up the objects of each run below a prefix.
+func bytesByRun(ctx context.Context, store *artifact.Store, prefix string) (map[string]int64, error) {
+	out := map[string]int64{}
+	for o, err := range store.List(ctx, prefix) {
+		if err != nil {
+			return nil, err
+		}
+		if run, _, ok := strings.Cut(strings.TrimPrefix(o.Key, prefix), "/"); ok {
+			out[run] += o.Size
+		}
+	}
+	return out, nil
+}
+
+// sumUp is the sum of all runs, and the one with the most bytes, the first by name of several.
+func sumUp(bytes map[string]int64) (total int64, largest string) {
+	for _, run := range slices.Sorted(maps.Keys(bytes)) {
+		total += bytes[run]
+		if largest == "" || bytes[run] > bytes[largest] {
+			largest = run
+		}
+	}
+	return total, largest
 }

@@ -38,8 +38,8 @@ type Deployment struct {
 	Settings settings.Settings
 
 	location Location
-	// doctor is the command that looks at the server.
-	doctor string
+	// command is a command line of this program, which works on the same server.
+	command func(words ...string) string
 	// store is nil until it is asked for.
 	store *artifact.Store
 	// folder is the data folder that the command works on, empty for a running server.
@@ -188,7 +188,7 @@ func onRunning(ctx context.Context, s *Session, at Location, cfg settings.Settin
 		b.Close()
 		return nil, err
 	}
-	return &Deployment{Bus: b, Settings: cfg, location: at, doctor: s.CommandLine("doctor")}, nil
+	return &Deployment{Bus: b, Settings: cfg, location: at, command: s.CommandLine}, nil
 }
 
 // connectionFlag is a flag of the connection that was given; empty for none.

@@ -157,7 +157,7 @@ func onServer(ctx context.Context, s *Session, at Location, cfg settings.Setting
 	if err != nil {
 		return nil, errors.Join(err, server.Stop())
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, embedded: server, doctor: s.CommandLine("doctor")}
+	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, embedded: server, command: s.CommandLine}
 	if err := topology.Apply(ctx, b, topology.Topology{Queues: layout.Queues(cfg)}); err != nil {
 		return nil, errors.Join(sayFull(at.Data, err), out.close())
 	}
@@ -173,7 +173,7 @@ func ask(ctx context.Context, s *Session, at Location, cfg settings.Settings, ow
 	if err != nil {
 		return nil, err
 	}
-	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, doctor: s.CommandLine("doctor"), owner: owner}
+	out := &Deployment{Bus: b, Settings: cfg, location: at, folder: at.Data, command: s.CommandLine, owner: owner}
 	if !owner.Idle {
 		out.location.Data, out.folder = "", ""
 	}

@@ -1,15 +1,12 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/requestlog"
-	"github.com/tunebus/tunebus/services/intake/request"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/waiting"
 )
 
 // PendingError means that a run waits for intake: its request is stored, and no intake has
@@ -18,24 +15,24 @@ type PendingError struct {
 	RunID string
 	// At is when the request was stored.
 	At time.Time
-	// Command looks what is wrong.
-	Command string
+	// Do says what has an intake look at it.
+	Do string
 }
 
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("run %s is waiting for intake: its request was stored at %s, and no intake has looked at it; start tunebus-intake, or look with `%s`",
-		e.RunID, e.At.Local().Format(time.DateTime), e.Command)
+	return fmt.Sprintf("run %s is waiting for intake: its request was stored at %s, and no intake has looked at it; %s",
+		e.RunID, e.At.Local().Format(time.DateTime), e.Do)
 }
 
 // UnknownOrPending is the error of a run that the server does not hold: an
 // [*PendingError] if its request waits for intake.
 func (s *Deployment) UnknownOrPending(ctx context.Context, id string) error {
 	var found *PendingError
-	err := s.EachPending(ctx, func(u PendingError) error {
-		if u.RunID != id {
+	err := waiting.Each(ctx, s.Bus, func(w waiting.Request) error {
+		if w.RunID != id {
 			return nil
 		}
-		found = &u
+		found = &PendingError{RunID: id, At: w.At, Do: s.startsIntake()}
 		return errStop
 	})
 	if found == nil || err != nil && !errors.Is(err, errStop) {
@@ -46,16 +43,13 @@ func (s *Deployment) UnknownOrPending(ctx context.Context, id string) error {
 
 var errStop = errors.New("found")
 
-// EachPending calls each for every run that waits for intake, the one that was requested first
-// at the beginning.
-func (s *Deployment) EachPending(ctx context.Context, each func(PendingError) error) error {
-	return requestlog.New(s.Bus).EachPending(ctx, runOf, func(r requestlog.Request) error {
-		return each(PendingError{RunID: runOf(r), At: r.Time, Command: s.doctor})
-	})
-}
-
-// runOf is the id that the run of a request gets.
-func runOf(r requestlog.Request) string {
-	asked, _ := r.Event.(events.PipelineRequested)
-	return cmp.Or(asked.RunID, request.RunID(r.Stream, r.Sequence, r.Time))
+// startsIntake says what has an intake look at a request that waits for one.
+func (s *Deployment) startsIntake() string {
+	switch {
+	case s.folder != "":
+		return fmt.Sprintf("`%s` does it", s.command("up", "--data", s.folder))
+	case s.owner.Data != "" && !s.owner.IsUp(): // it may have been told to leave the request alone
+		return fmt.Sprintf("when the %s that works on the data folder has ended without it, `%s` does it", s.owner, s.command("up", "--data", s.owner.Data))
+	}
+	return fmt.Sprintf("start tunebus-intake, or look with `%s`", s.command("doctor"))
 }

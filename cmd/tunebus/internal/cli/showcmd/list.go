@@ -71,6 +71,9 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 	if err := l.addRejected(ctx, limit); err != nil {
 		return err
 	}
+	if l.asJSON { // for people they are on the screen
+		l.addWaiting(ctx)
+	}
 	written := 0
 	var block []runindex.Line
 	flush := func() error {

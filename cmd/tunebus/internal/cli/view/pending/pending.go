@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 )
 
-// status is the status of a run that waits for intake.
-const status = "waiting for intake"
+// Status is the status of a run that waits for intake, the same in every JSON.
+const Status events.Status = "waiting for intake"
 
 // Run is a run that waits for intake.
 type Run struct {
@@ -20,13 +21,12 @@ type Run struct {
 	At time.Time
 }
 
-// Result is everything that is known of such a run. look is the command that says why it
-// waits.
-func Result(r Run, look string) view.Result {
-	value := map[string]any{"run_id": r.RunID, "status": status, "requested_at": r.At.UTC()}
+// Result is everything that is known of such a run. do says what has an intake look at it.
+func Result(r Run, do string) view.Result {
+	value := map[string]any{"run_id": r.RunID, "status": Status, "requested_at": r.At.UTC()}
 	return view.NewResult(value, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s since %s; no intake has looked at its request; start tunebus-intake, or look with `%s`\n",
-			view.Inline(r.RunID), status, r.At.Local().Format(time.DateTime), look)
+		fmt.Fprintf(w, "%s: %s since %s; no intake has looked at its request; %s\n",
+			view.Inline(r.RunID), Status, r.At.Local().Format(time.DateTime), do)
 	})
 }
 
