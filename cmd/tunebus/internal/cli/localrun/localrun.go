@@ -30,6 +30,8 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/untracked"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -98,7 +100,7 @@ func holdSettings(s *session.Session, specifications []string) bool {
 
 // ToEnd starts the services, submits the request to them, and follows the run.
 func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, request runrequest.Request) (err error) {
-	cfg := start.Settings
+	cfg, began := start.Settings, time.Now()
 	defer interrupt.LastWords(ctx, "") // behind the stop of the services, which a second signal cuts short
 	gate := newJobGate()
 	waiting := newWaitingRequests()
@@ -142,7 +144,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	others := unfinished{
-		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, waiting: waiting, mode: f.resume, asked: request.ID, homes: homes,
+		session: s, bus: local.Bus, start: start, cfg: cfg, gate: gate, waiting: waiting, mode: f.resume, asked: askedFor{request.ID, request.Specification}, homes: homes,
 		tracking: f.trackingLimit, next: notAskedFor(s, request),
 	}
 	left, err = others.settle(ctx)
@@ -151,6 +153,18 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	}
 	gate.decide(nil) // there was no unfinished run
 	others.next = ""
+	on := []string{"--data", cfg.Data.Folder}
+	for _, file := range s.SettingsFlags() {
+		on = append(on, "--settings", file)
+	}
+	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: on, Taken: session.Taken}
+	if run, ok, err := others.asked.goneOn(ctx, local.Bus, began); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		s.Console.Say("run %s is the one that was asked for", request.ID)
+		return end(s.Console, cfg, run, again)
+	}
 	var sequence uint64
 	err = patience.Within(ctx, s.Console, 0, nil, func(ctx context.Context) (err error) {
 		sequence, err = request.Publish(ctx, journal.New(local.Bus), runrequest.Inputs{
@@ -164,11 +178,6 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	interrupt.LastWords(ctx, whatGoesOn(s, start, append([]string{request.ID}, left...)...))
-	on := []string{"--data", cfg.Data.Folder}
-	for _, file := range s.SettingsFlags() {
-		on = append(on, "--settings", file)
-	}
-	again := runsummary.Retry{Program: s.Program, Command: s.CommandLine(request.Again...), On: on, Taken: session.Taken}
 	run, err := follow.Show(ctx, s.Console, local.Bus, follow.Run{ID: request.ID, Request: sequence, Tracking: f.trackingLimit})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -186,9 +195,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if run.Tracked == nil { // whatever is tracked has its reports
 		reports.wait(ctx, s.Console)
 	}
-	summary := runsummary.Of(run)
-	summary.AddReports(run, cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
-	status := follow.End(s.Console, run, summary, again)
+	status := end(s.Console, cfg, run, again)
 	if run.Tracked == nil {
 		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
 			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
@@ -208,6 +215,13 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		conceal()
 	}
 	return status
+}
+
+// end shows the end of a run, with its reports.
+func end(console *view.Console, cfg settings.Settings, run events.Run, again runsummary.Retry) error {
+	summary := runsummary.Of(run)
+	summary.AddReports(run, cfg.Tracker.Reports, report.WorkbookName, report.SummaryName, report.PipelineSummaryName)
+	return follow.End(console, run, summary, again)
 }
 
 // finishEnded waits until runs that an earlier process left behind their end have their reports

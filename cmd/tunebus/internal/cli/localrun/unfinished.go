@@ -85,8 +85,8 @@ type unfinished struct {
 	waiting *waitingRequests
 	// mode is what --resume says; empty: a person at a terminal is asked.
 	mode string
-	// asked is the id of the run that this process is asked for.
-	asked string
+	// asked is the run that this process is asked for.
+	asked askedFor
 	// homes are where the reports and the tracking of those runs go.
 	homes []places.Home
 	// tracking is the longest wait for MLflow behind the end of a run.
@@ -132,9 +132,9 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		}
 	}
 	all := slices.Concat(open, waiting)
-	if mode != resumeFirst && slices.Contains(waiting, u.asked) { // one of both would be rejected
+	if mode != resumeFirst && slices.Contains(waiting, u.asked.id) { // one of both would be rejected
 		return all, exit.Input(fmt.Errorf("--run-id %s: a request that waits for intake has this id, and nothing was done; choose another id, or go on with that request:\n  %s",
-			u.asked, u.start.goOn(u.session)))
+			u.asked.id, u.start.goOn(u.session)))
 	}
 	switch mode {
 	case resumeSkip:
@@ -142,12 +142,18 @@ func (u unfinished) settle(ctx context.Context) (left []string, err error) {
 		u.gate.decide(open)
 		return all, nil
 	case resumeCancel:
-		if slices.Contains(open, u.asked) { // known before anything is cancelled
+		if slices.Contains(open, u.asked.id) { // known before anything is cancelled
 			return all, exit.Input(fmt.Errorf("--run-id %s: the unfinished run has this id, and nothing was cancelled; choose another id, or go on with that run:\n  %s",
-				u.asked, u.start.goOn(u.session)))
+				u.asked.id, u.start.goOn(u.session)))
 		}
 	}
+	if err := u.asked.check(ctx, u.bus, open, u.start.goOn(u.session)); err != nil {
+		return all, err
+	}
 	more, foreign, err := u.admit(ctx)
+	if err == nil {
+		err = u.asked.check(ctx, u.bus, more, u.start.goOn(u.session))
+	}
 	if err != nil {
 		return nil, err
 	}

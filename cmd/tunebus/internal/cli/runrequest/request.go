@@ -65,7 +65,10 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	if len(faults) == 0 && f.Images != nil {
 		r.Images = f.Images(c.Context(), s, r.Files)
 	}
-	return r, Faulty(faults)
+	if err = Faulty(faults); err != nil && len(f.Files)+len(f.sets) == 0 {
+		err = fmt.Errorf("%w\nno specification was given; \"tunebus config init my-run.toml\" writes one to fill in, and \"tunebus run my-run.toml\" runs it", err)
+	}
+	return r, err
 }
 
 // Rerun reads and checks what a person says about a run that repeats another
