@@ -66,7 +66,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 		r.Images = f.Images(c.Context(), s, r.Files)
 	}
 	if err = Faulty(faults); err != nil && len(f.Files)+len(f.sets) == 0 {
-		err = fmt.Errorf("%w\nno specification was given; \"tunebus config init my-run.toml\" writes one to fill in, and \"tunebus run my-run.toml\" runs it", err)
+		err = fmt.Errorf("%w\nno specification was given; \"tunebus config init my-run.toml\" writes one to fill in", err)
 	}
 	return r, err
 }
