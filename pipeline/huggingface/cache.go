@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -143,26 +142,15 @@ func (c cache) hasAny(r hubapi.Repository, commit string) bool {
 	return err == nil && len(entries) > 0
 }
 
-func (c cache) setComplete(r hubapi.Repository, commit, part string, files int) error {
-	if err := writeFile(filepath.Join(c.commitDir(r, commit), marker(part)), strconv.Itoa(files)); err != nil {
-		return fmt.Errorf("%s: %w", r, err)
-	}
-	return nil
-}
-
 // open returns the number of files of a folder that is complete.
 func (c cache) open(r hubapi.Repository, dir, part string) (string, int, error) {
-	body, err := os.ReadFile(filepath.Join(dir, marker(part)))
+	n, err := countIn(filepath.Join(dir, marker(part)))
 	if err != nil {
-		return "", 0, fmt.Errorf("%s: %w", r, err)
+		return "", 0, fmt.Errorf("%s: %w; remove the folder %s", r, err, dir)
 	}
 	now := time.Now()
 	// It was used last. A cache that may only be read is no reason to stop.
 	_ = os.Chtimes(filepath.Join(dir, marker(part)), now, now)
-	n, err := strconv.Atoi(string(body))
-	if err != nil {
-		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, marker(part)))
-	}
 	return dir, n, nil
 }
 
