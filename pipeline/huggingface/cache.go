@@ -11,24 +11,20 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
-// completeMarker is the name of the file that marks a folder of chosen files as
-// complete. It contains the number of files. Where only a part of a data set was
-// chosen, "+" and the name of the part are behind it.
-const completeMarker = ".complete"
-
+// marker is the name of the file that marks a folder of chosen files as complete. It
+// contains the number of files. Where only a part of a data set was chosen, "+" and the
+// name of the part are behind [cachelist.Marker].
 func marker(part string) string {
 	if part == "" {
-		return completeMarker
+		return cachelist.Marker
 	}
-	return completeMarker + "+" + url.PathEscape(part)
+	return cachelist.Marker + "+" + url.PathEscape(part)
 }
-
-// ours is the folder of a repository in the cache that huggingface_hub knows nothing
-// of. It has a folder for each commit, with the chosen files.
-const ours = ".tunebus"
 
 // cache is the folder of the downloaded repositories. Several processes may
 // use it at the same time, also those of huggingface_hub.
@@ -40,6 +36,21 @@ type cache struct {
 	missing error
 }
 
+// newCache returns the cache in a folder, or in the default one. Earlier versions had
+// a layout of their own, there or in a folder of their own. Where there is no folder, only
+// what needs the Hub fails.
+func newCache(dir string) cache {
+	folder, err := cachelist.Folder(dir)
+	if err != nil {
+		return cache{missing: err}
+	}
+	old := []string{folder}
+	if user, err := userfolder.Cache(); err == nil {
+		old = append(old, filepath.Join(user, "tunebus", "hub"))
+	}
+	return cache{dir: folder, old: old}
+}
+
 // repositoryDir is the folder that huggingface_hub has for a repository.
 func (c cache) repositoryDir(r hubapi.Repository) string {
 	return filepath.Join(c.dir, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
@@ -47,7 +58,7 @@ func (c cache) repositoryDir(r hubapi.Repository) string {
 
 // commitDir is the folder with the chosen files of a commit.
 func (c cache) commitDir(r hubapi.Repository, commit string) string {
-	return filepath.Join(c.repositoryDir(r), ours, commit)
+	return filepath.Join(c.repositoryDir(r), cachelist.Ours, commit)
 }
 
 func (c cache) snapshotDir(r hubapi.Repository, commit string) string {
@@ -133,7 +144,7 @@ func (c cache) hasAny(r hubapi.Repository, commit string) bool {
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-			return e.Name() == completeMarker || strings.HasPrefix(e.Name(), completeMarker+"+")
+			return e.Name() == cachelist.Marker || strings.HasPrefix(e.Name(), cachelist.Marker+"+")
 		}) {
 			return true
 		}

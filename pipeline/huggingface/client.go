@@ -21,8 +21,8 @@ type Options struct {
 	Endpoint string
 	// Token is sent to the origin of the endpoint. Default: none.
 	Token string
-	// Cache is the folder for downloads. Default: that of huggingface_hub, see
-	// [CacheFolder].
+	// Cache is the folder for downloads. Default: that of huggingface_hub, see package
+	// cachelist.
 	Cache string
 	// Offline forbids requests to the Hub: a repository that is not in the
 	// cache is an error.

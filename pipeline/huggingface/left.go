@@ -71,7 +71,7 @@ func readTree(path string) []hubapi.File {
 			return nil
 		}
 		file := e.file(name)
-		if !isHex(file.ETag()) {
+		if !hubapi.IsDigest(file.ETag()) {
 			return nil
 		}
 		out = append(out, file)
@@ -264,7 +264,7 @@ func filesBelow(snapshot string) ([]hubapi.File, error) {
 			return err
 		}
 		f := hubapi.File{Type: "file", Path: filepath.ToSlash(name), Size: info.Size()}
-		if blob, err := os.Readlink(path); err == nil && isHex(filepath.Base(blob)) {
+		if blob, err := os.Readlink(path); err == nil && hubapi.IsDigest(filepath.Base(blob)) {
 			if digest := filepath.Base(blob); len(digest) == 64 {
 				f.LFS = &hubapi.LFS{OID: digest, Size: f.Size}
 			} else {
@@ -275,11 +275,6 @@ func filesBelow(snapshot string) ([]hubapi.File, error) {
 		return nil
 	})
 	return out, err
-}
-
-// isHex reports whether a text is a digest of git or of LFS.
-func isHex(s string) bool {
-	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // missingShards names the files of weights that an index lists and that are not there.

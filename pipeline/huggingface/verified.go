@@ -13,11 +13,12 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/layout"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
 )
 
 // verifiedName begins the name of the list of what was verified in a folder of chosen
-// files. As with [completeMarker], the name of a part is behind it.
+// files. As with [cachelist.Marker], the name of a part is behind it.
 const verifiedName = ".verified"
 
 // verified is a file when its content had the digest of the list. While its size and its
@@ -28,8 +29,8 @@ type verified struct {
 	Modified int64 `json:"modified"`
 }
 
-func (c cache) verifiedPath(dir, part string) string {
-	return filepath.Join(dir, verifiedName+strings.TrimPrefix(marker(part), completeMarker))
+func verifiedPath(dir, part string) string {
+	return filepath.Join(dir, verifiedName+strings.TrimPrefix(marker(part), cachelist.Marker))
 }
 
 // setComplete makes the folder of a commit complete: all chosen files are in it, and were
@@ -57,7 +58,7 @@ func (c cache) setComplete(r hubapi.Repository, commit, part string, chosen sele
 		}
 	}
 	if err == nil {
-		err = writeVerified(c.verifiedPath(dir, part), list)
+		err = writeVerified(verifiedPath(dir, part), list)
 	}
 	if err == nil {
 		err = writeFile(filepath.Join(dir, marker(part)), strconv.Itoa(len(chosen.files)))
@@ -83,7 +84,7 @@ func (c cache) whole(r hubapi.Repository, commit, part string) (dir string, dama
 	if dir == "" || dir != c.commitDir(r, commit) { // earlier versions kept no digests
 		return dir, nil
 	}
-	if err := c.compare(r, commit, part); err != nil {
+	if err := compare(c, r, commit, part); err != nil {
 		return "", fmt.Errorf("%s: its copy in the cache is damaged: %w; it is fetched again once the Hub can be asked, or remove the folder %s and fetch all anew",
 			r, err, c.repositoryDir(r))
 	}
@@ -91,16 +92,16 @@ func (c cache) whole(r hubapi.Repository, commit, part string) (dir string, dama
 }
 
 // compare compares the files of a folder that is complete with what was verified.
-func (c cache) compare(r hubapi.Repository, commit, part string) error {
+func compare(c cache, r hubapi.Repository, commit, part string) error {
 	dir := c.commitDir(r, commit)
 	n, err := countIn(filepath.Join(dir, marker(part)))
 	if err != nil {
 		return err
 	}
 	var list map[string]verified
-	body, err := os.ReadFile(c.verifiedPath(dir, part))
+	body, err := os.ReadFile(verifiedPath(dir, part))
 	if err != nil || json.Unmarshal(body, &list) != nil || list == nil {
-		list = c.unverified(r, commit)
+		list = unverified(c, r, commit)
 	}
 	var damaged []error
 	changed, there := false, 0
@@ -124,7 +125,7 @@ func (c cache) compare(r hubapi.Repository, commit, part string) error {
 	case there < n && list != nil:
 		return fmt.Errorf("%d of its %d files are not in %s", n-there, n, dir)
 	case changed:
-		_ = writeVerified(c.verifiedPath(dir, part), list) // else the digests are computed again
+		_ = writeVerified(verifiedPath(dir, part), list) // else the digests are computed again
 	}
 	return nil
 }
@@ -149,7 +150,7 @@ func (v verified) mismatch(name, path string) error {
 
 // unverified lists the files of a folder of which an earlier version kept no list, so that
 // their digests are computed. It is nil if nobody knows the digests.
-func (c cache) unverified(r hubapi.Repository, commit string) map[string]verified {
+func unverified(c cache, r hubapi.Repository, commit string) map[string]verified {
 	all := readTree(c.treePath(r, commit))
 	if all == nil {
 		var err error
