@@ -166,8 +166,11 @@ func (c *Client) check(ctx context.Context, k hubapi.Kind, id string) error {
 	return err
 }
 
+// errOffline means that the Hub may not be asked.
+var errOffline = errors.New("this service may not ask the Hub (HF_HUB_OFFLINE)")
+
 func (c *Client) notCached(r hubapi.Repository) error {
-	return fmt.Errorf("%s: it is not in the cache %s, and this service may not ask the Hub (HF_HUB_OFFLINE)", r, c.cache.dir)
+	return fmt.Errorf("%s: it is not in the cache %s, and %w", r, c.cache.dir, errOffline)
 }
 
 // chooser chooses the files of a repository by its list and by its card, which is nil
@@ -186,18 +189,18 @@ func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string,
 	case dir != "" && (c.offline || commit == r.Revision): // a commit never changes
 		return c.cache.open(r, dir, part)
 	case c.offline:
-		return c.adopted(r, commit, part, choose, damage, c.notCached(r))
+		if damage != nil {
+			return c.adopted(r, commit, part, choose, damage, errOffline)
+		}
+		return c.adopted(r, commit, part, choose, nil, c.notCached(r))
 	}
 	head, err := c.api.Head(ctx, r)
 	switch {
 	case errors.Is(err, ErrUnreachable) && dir != "":
-		c.log.Warn("the Hub is unreachable; using the cached commit", "repository", r.String(), "commit", commit)
+		c.log.Warn("the Hub is unreachable or fails; using the cached commit", "repository", r.String(), "commit", commit)
 		return c.cache.open(r, dir, part)
 	case errors.Is(err, ErrUnreachable) && commit != "":
-		c.log.Warn("the Hub is unreachable; looking for what huggingface_hub left", "repository", r.String(), "commit", commit)
-		if damage != nil {
-			damage = fmt.Errorf("%w; %w", damage, err)
-		}
+		c.log.Warn("the Hub is unreachable or fails; looking for what huggingface_hub left", "repository", r.String(), "commit", commit)
 		return c.adopted(r, commit, part, choose, damage, err)
 	case err != nil:
 		return "", 0, err
@@ -218,22 +221,22 @@ func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string,
 	return c.cache.open(r, newest, part)
 }
 
-// adopted uses what huggingface_hub left of a commit, without the Hub. none is the
-// error if it left nothing, and damage what is wrong with a copy that tunebus itself
-// fetched, if there is one.
-func (c *Client) adopted(r hubapi.Repository, commit, part string, choose chooser, damage, none error) (string, int, error) {
+// adopted uses what huggingface_hub left of a commit, without the Hub. unasked is why the
+// Hub is not asked, and damage what is wrong with a copy that tunebus itself fetched, if
+// there is one.
+func (c *Client) adopted(r hubapi.Repository, commit, part string, choose chooser, damage, unasked error) (string, int, error) {
 	if commit == "" {
-		return "", 0, none
+		return "", 0, unasked
 	}
 	dir, err := adopt(c.cache, r, commit, part, choose)
 	if damage != nil && dir == "" {
-		return "", 0, damage
+		return "", 0, fmt.Errorf("%w; it is fetched again once the Hub answers, or remove the folder %s and fetch all anew; %w", damage, c.cache.repositoryDir(r), unasked)
 	}
 	if err != nil {
 		return "", 0, fmt.Errorf("%w; and the Hub was not asked, or did not answer", err)
 	}
 	if dir == "" {
-		return "", 0, none
+		return "", 0, unasked
 	}
 	return c.cache.open(r, dir, part)
 }

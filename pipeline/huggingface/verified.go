@@ -85,8 +85,7 @@ func (c cache) whole(r hubapi.Repository, commit, part string) (dir string, dama
 		return dir, nil
 	}
 	if err := compare(c, r, commit, part); err != nil {
-		return "", fmt.Errorf("%s: its copy in the cache is damaged: %w; it is fetched again once the Hub can be asked, or remove the folder %s and fetch all anew",
-			r, err, c.repositoryDir(r))
+		return "", fmt.Errorf("%s: its copy in the cache is damaged: %w", r, err)
 	}
 	return dir, nil
 }

@@ -47,7 +47,7 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 		if r.Plain {
 			from = "the storage of " + from
 		}
-		return fmt.Errorf("%s: %s answers with status %d%s; try again later%w", r.What, from, status, c.Answers.quoted(response, text), silent{ErrUnreachable})
+		return fmt.Errorf("%s: %s answers with status %d%s%w", r.What, from, status, c.Answers.quoted(response, text), silent{ErrUnreachable})
 	case reason == "GatedRepo":
 		return refused("it is gated; accept its terms at " + c.PageURL(r.Repository) + ", and set HF_TOKEN to a token of that account")
 	case reason == "DisabledRepo":

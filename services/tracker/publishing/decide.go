@@ -9,7 +9,7 @@ func withheld(run events.Run, always bool) string {
 		return "the run was cancelled"
 	}
 	if gates := run.GatesForbidPush(); gates != "" && !always {
-		return gates + `; "tunebus replay publishing --push-always" pushes this run nevertheless, and fine_tuner.push_always = true each one`
+		return gates + `; "tunebus replay publishing --run ` + run.ID + ` --push-always" pushes it nevertheless, as fine_tuner.push_always = true does at once`
 	}
 	return ""
 }
