@@ -2,6 +2,7 @@ package events
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -152,6 +153,27 @@ func (r Run) Product(p Product) (Reference, bool) {
 		return Reference{}, false
 	}
 	return state.Completed.Artifact(p.artifact())
+}
+
+// GatesForbidPush says which of its gates keep a run that has ended from being pushed, if
+// nobody wants it pushed always; empty if none does.
+func (r Run) GatesForbidPush() string {
+	if r.Accepted == nil || r.Completed == nil || r.Accepted.Specification.FineTuner.PushAlways {
+		return ""
+	}
+	var missed []string
+	for _, g := range r.Completed.Gates {
+		if !g.Met {
+			missed = append(missed, g.Metric)
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		return "gates are missed: " + strings.Join(missed, ", ")
+	case len(r.Accepted.Specification.Evaluator.Gates) > 0 && len(r.Completed.Gates) == 0:
+		return "the gates were not evaluated"
+	}
+	return ""
 }
 
 // Unpublished returns the products of [Run.Publishes] about which no publisher has

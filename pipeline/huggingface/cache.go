@@ -7,29 +7,24 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/atomicfile"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubapi"
+	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
 
-// completeMarker is the name of the file that marks a folder of chosen files as
-// complete. It contains the number of files. Where only a part of a data set was
-// chosen, "+" and the name of the part are behind it.
-const completeMarker = ".complete"
-
+// marker is the name of the file that marks a folder of chosen files as complete. It
+// contains the number of files. Where only a part of a data set was chosen, "+" and the
+// name of the part are behind [cachelist.Marker].
 func marker(part string) string {
 	if part == "" {
-		return completeMarker
+		return cachelist.Marker
 	}
-	return completeMarker + "+" + url.PathEscape(part)
+	return cachelist.Marker + "+" + url.PathEscape(part)
 }
-
-// ours is the folder of a repository in the cache that huggingface_hub knows nothing
-// of. It has a folder for each commit, with the chosen files.
-const ours = ".tunebus"
 
 // cache is the folder of the downloaded repositories. Several processes may
 // use it at the same time, also those of huggingface_hub.
@@ -41,6 +36,21 @@ type cache struct {
 	missing error
 }
 
+// newCache returns the cache in a folder, or in the default one. Earlier versions had
+// a layout of their own, there or in a folder of their own. Where there is no folder, only
+// what needs the Hub fails.
+func newCache(dir string) cache {
+	folder, err := cachelist.Folder(dir)
+	if err != nil {
+		return cache{missing: err}
+	}
+	old := []string{folder}
+	if user, err := userfolder.Cache(); err == nil {
+		old = append(old, filepath.Join(user, "tunebus", "hub"))
+	}
+	return cache{dir: folder, old: old}
+}
+
 // repositoryDir is the folder that huggingface_hub has for a repository.
 func (c cache) repositoryDir(r hubapi.Repository) string {
 	return filepath.Join(c.dir, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
@@ -48,7 +58,7 @@ func (c cache) repositoryDir(r hubapi.Repository) string {
 
 // commitDir is the folder with the chosen files of a commit.
 func (c cache) commitDir(r hubapi.Repository, commit string) string {
-	return filepath.Join(c.repositoryDir(r), ours, commit)
+	return filepath.Join(c.repositoryDir(r), cachelist.Ours, commit)
 }
 
 func (c cache) snapshotDir(r hubapi.Repository, commit string) string {
@@ -134,7 +144,7 @@ func (c cache) hasAny(r hubapi.Repository, commit string) bool {
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-			return e.Name() == completeMarker || strings.HasPrefix(e.Name(), completeMarker+"+")
+			return e.Name() == cachelist.Marker || strings.HasPrefix(e.Name(), cachelist.Marker+"+")
 		}) {
 			return true
 		}
@@ -143,26 +153,15 @@ func (c cache) hasAny(r hubapi.Repository, commit string) bool {
 	return err == nil && len(entries) > 0
 }
 
-func (c cache) setComplete(r hubapi.Repository, commit, part string, files int) error {
-	if err := writeFile(filepath.Join(c.commitDir(r, commit), marker(part)), strconv.Itoa(files)); err != nil {
-		return fmt.Errorf("%s: %w", r, err)
-	}
-	return nil
-}
-
 // open returns the number of files of a folder that is complete.
 func (c cache) open(r hubapi.Repository, dir, part string) (string, int, error) {
-	body, err := os.ReadFile(filepath.Join(dir, marker(part)))
+	n, err := countIn(filepath.Join(dir, marker(part)))
 	if err != nil {
-		return "", 0, fmt.Errorf("%s: %w", r, err)
+		return "", 0, fmt.Errorf("%s: %w; remove the folder %s", r, err, dir)
 	}
 	now := time.Now()
 	// It was used last. A cache that may only be read is no reason to stop.
 	_ = os.Chtimes(filepath.Join(dir, marker(part)), now, now)
-	n, err := strconv.Atoi(string(body))
-	if err != nil {
-		return "", 0, fmt.Errorf("%s: %s is damaged; remove the folder", r, filepath.Join(dir, marker(part)))
-	}
 	return dir, n, nil
 }
 

@@ -21,8 +21,8 @@ type Options struct {
 	Endpoint string
 	// Token is sent to the origin of the endpoint. Default: none.
 	Token string
-	// Cache is the folder for downloads. Default: that of huggingface_hub, see
-	// [CacheFolder].
+	// Cache is the folder for downloads. Default: that of huggingface_hub, see package
+	// cachelist.
 	Cache string
 	// Offline forbids requests to the Hub: a repository that is not in the
 	// cache is an error.
@@ -166,8 +166,11 @@ func (c *Client) check(ctx context.Context, k hubapi.Kind, id string) error {
 	return err
 }
 
+// errOffline means that the Hub may not be asked.
+var errOffline = errors.New("this service may not ask the Hub (HF_HUB_OFFLINE)")
+
 func (c *Client) notCached(r hubapi.Repository) error {
-	return fmt.Errorf("%s: it is not in the cache %s, and this service may not ask the Hub (HF_HUB_OFFLINE)", r, c.cache.dir)
+	return fmt.Errorf("%s: it is not in the cache %s, and %w", r, c.cache.dir, errOffline)
 }
 
 // chooser chooses the files of a repository by its list and by its card, which is nil
@@ -181,25 +184,31 @@ func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string,
 		return "", 0, fmt.Errorf("%s: %w", r, c.cache.missing)
 	}
 	commit := c.cache.latest(r)
-	dir := c.cache.complete(r, commit, part)
+	dir, damage := c.cache.whole(r, commit, part)
 	switch {
 	case dir != "" && (c.offline || commit == r.Revision): // a commit never changes
 		return c.cache.open(r, dir, part)
 	case c.offline:
-		return c.adopted(r, commit, part, choose, c.notCached(r))
+		if damage != nil {
+			return c.adopted(r, commit, part, choose, damage, errOffline)
+		}
+		return c.adopted(r, commit, part, choose, nil, c.notCached(r))
 	}
 	head, err := c.api.Head(ctx, r)
 	switch {
 	case errors.Is(err, ErrUnreachable) && dir != "":
-		c.log.Warn("the Hub is unreachable; using the cached commit", "repository", r.String(), "commit", commit)
+		c.log.Warn("the Hub is unreachable or fails; using the cached commit", "repository", r.String(), "commit", commit)
 		return c.cache.open(r, dir, part)
 	case errors.Is(err, ErrUnreachable) && commit != "":
-		c.log.Warn("the Hub is unreachable; looking for what huggingface_hub left", "repository", r.String(), "commit", commit)
-		return c.adopted(r, commit, part, choose, err)
+		c.log.Warn("the Hub is unreachable or fails; looking for what huggingface_hub left", "repository", r.String(), "commit", commit)
+		return c.adopted(r, commit, part, choose, damage, err)
 	case err != nil:
 		return "", 0, err
 	}
-	newest := c.cache.complete(r, head.Commit, part)
+	newest, damage := c.cache.whole(r, head.Commit, part)
+	if damage != nil {
+		c.log.Warn("fetching again what is damaged in the cache of the Hub", "repository", r.String(), "error", damage)
+	}
 	if newest == "" { // else it is cached, or another revision led to it before
 		if err := c.download(ctx, r, head.Commit, part, choose); err != nil {
 			return "", 0, err
@@ -212,18 +221,22 @@ func (c *Client) snapshot(ctx context.Context, r hubapi.Repository, part string,
 	return c.cache.open(r, newest, part)
 }
 
-// adopted uses what huggingface_hub left of a commit, without the Hub. none is the
-// error if it left nothing.
-func (c *Client) adopted(r hubapi.Repository, commit, part string, choose chooser, none error) (string, int, error) {
+// adopted uses what huggingface_hub left of a commit, without the Hub. unasked is why the
+// Hub is not asked, and damage what is wrong with a copy that tunebus itself fetched, if
+// there is one.
+func (c *Client) adopted(r hubapi.Repository, commit, part string, choose chooser, damage, unasked error) (string, int, error) {
 	if commit == "" {
-		return "", 0, none
+		return "", 0, unasked
 	}
 	dir, err := adopt(c.cache, r, commit, part, choose)
+	if damage != nil && dir == "" {
+		return "", 0, fmt.Errorf("%w; it is fetched again once the Hub answers, or remove the folder %s and fetch all anew; %w", damage, c.cache.repositoryDir(r), unasked)
+	}
 	if err != nil {
 		return "", 0, fmt.Errorf("%w; and the Hub was not asked, or did not answer", err)
 	}
 	if dir == "" {
-		return "", 0, none
+		return "", 0, unasked
 	}
 	return c.cache.open(r, dir, part)
 }
@@ -248,23 +261,30 @@ func (c *Client) download(ctx context.Context, r hubapi.Repository, commit, part
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	if err := c.downloads.all(ctx, r, commit, chosen.files); err != nil {
+		if errors.Is(err, errWrong) { // or the list in the cache is
+			_ = os.Remove(c.cache.treePath(r, commit))
+		}
 		return err
 	}
-	if chosen.card != nil {
-		if err := writeFile(filepath.Join(c.cache.commitDir(r, commit), layout.CardName), string(chosen.card)); err != nil {
-			return fmt.Errorf("%s: %w", r, err)
-		}
+	return c.cache.setComplete(r, commit, part, chosen, cardIn(r, all))
+}
+
+// cardIn is the entry of the card of a data set, which is fetched too; none of a model.
+func cardIn(r hubapi.Repository, all []hubapi.File) []hubapi.File {
+	i := slices.IndexFunc(all, func(f hubapi.File) bool { return f.Path == layout.CardName && f.Size <= layout.MaxCard })
+	if r.Kind != hubapi.Datasets || i < 0 {
+		return nil
 	}
-	return c.cache.setComplete(r, commit, part, len(chosen.files))
+	return all[i : i+1]
 }
 
 // card downloads the card of a data set and returns it; nil if there is none.
 func (c *Client) card(ctx context.Context, r hubapi.Repository, commit string, all []hubapi.File) ([]byte, error) {
-	i := slices.IndexFunc(all, func(f hubapi.File) bool { return f.Path == layout.CardName && f.Size <= layout.MaxCard })
-	if r.Kind != hubapi.Datasets || i < 0 {
+	card := cardIn(r, all)
+	if card == nil {
 		return nil, nil
 	}
-	if err := c.downloads.all(ctx, r, commit, all[i:i+1]); err != nil {
+	if err := c.downloads.all(ctx, r, commit, card); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(filepath.Join(c.cache.commitDir(r, commit), layout.CardName))

@@ -17,6 +17,9 @@
 //	<cache>/models--<owner>--<name>/.tunebus/<commit>/...        the files that were chosen
 //	<cache>/datasets--<owner>--<name>/...                        the same of a data set
 //
+// The chosen files have the file .verified beside them, which lists their digests, and their
+// sizes and times when they were verified.
+//
 // All but the folder .tunebus are those of huggingface_hub: each of the two uses what
 // the other fetched. That folder has hard links to the chosen files, because a snapshot
 // may have files of other formats, which must not become rows or weights.
@@ -25,7 +28,8 @@
 //
 //   - A folder that is complete never changes, so processes share a cache
 //     without locks. A file in it has the digest that the Hub lists, also one that
-//     huggingface_hub left.
+//     huggingface_hub left. One that was damaged since is found by its size and its time
+//     before it is used, and replaced by a whole one.
 //   - A request that fails for a temporary reason is repeated, and a transfer that
 //     broke off goes on where it ended, also in another process. If the Hub remains
 //     unreachable and the cache has the revision, the cached files are used.

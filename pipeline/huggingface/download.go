@@ -56,8 +56,7 @@ func (d downloader) all(ctx context.Context, r hubapi.Repository, commit string,
 }
 
 // one brings a file into the cache, unless it is there. fetched is set if it was
-// downloaded. A file gets its name only after it was verified, so one that exists with
-// the right size in the folder of the chosen files is complete.
+// downloaded. A file gets its name only after it was verified.
 func (d downloader) one(ctx context.Context, r hubapi.Repository, commit string, f hubapi.File) (fetched bool, err error) {
 	what := r.String() + ": " + f.Path
 	err = d.cache.use(r, commit, f)
@@ -68,7 +67,7 @@ func (d downloader) one(ctx context.Context, r hubapi.Repository, commit string,
 		fetched, err = true, d.cache.use(r, commit, f)
 	}
 	if err == nil {
-		err = point(d.cache, r, commit, f)
+		err = point(d.cache, r, commit, f, fetched)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", what, err)

@@ -31,6 +31,22 @@ type treeEntry struct {
 	LFSSize int64  `json:"lfs_size,omitempty"`
 }
 
+func entryOf(f hubapi.File) treeEntry {
+	e := treeEntry{Size: f.Size, OID: f.OID}
+	if f.LFS != nil {
+		e.LFS, e.LFSSize = f.LFS.OID, f.LFS.Size
+	}
+	return e
+}
+
+func (e treeEntry) file(name string) hubapi.File {
+	f := hubapi.File{Type: "file", Path: name, Size: e.Size, OID: e.OID}
+	if e.LFS != "" {
+		f.LFS = &hubapi.LFS{OID: e.LFS, Size: e.LFSSize}
+	}
+	return f
+}
+
 // maxTree bounds the list of files that is read from the cache.
 const maxTree = 256 << 20
 
@@ -54,11 +70,8 @@ func readTree(path string) []hubapi.File {
 		if !filepath.IsLocal(filepath.FromSlash(name)) || strings.ContainsAny(name, "\\\x00") {
 			return nil
 		}
-		file := hubapi.File{Type: "file", Path: name, Size: e.Size, OID: e.OID}
-		if e.LFS != "" {
-			file.LFS = &hubapi.LFS{OID: e.LFS, Size: e.LFSSize}
-		}
-		if !isHex(file.ETag()) {
+		file := e.file(name)
+		if !hubapi.IsDigest(file.ETag()) {
 			return nil
 		}
 		out = append(out, file)
@@ -72,11 +85,7 @@ func readTree(path string) []hubapi.File {
 func writeTree(path string, all []hubapi.File) error {
 	t := tree{Version: treeVersion, Files: map[string]treeEntry{}}
 	for _, f := range all {
-		e := treeEntry{Size: f.Size, OID: f.OID}
-		if f.LFS != nil {
-			e.LFS, e.LFSSize = f.LFS.OID, f.LFS.Size
-		}
-		t.Files[f.Path] = e
+		t.Files[f.Path] = entryOf(f)
 	}
 	text, err := json.MarshalIndent(t, "", " ")
 	if err != nil {
@@ -113,12 +122,12 @@ func adopt(c cache, r hubapi.Repository, commit, part string, choose chooser) (d
 	if len(chosen.files) == 0 {
 		return "", nil
 	}
-	files := chosen.files
-	if i := slices.IndexFunc(all, func(f hubapi.File) bool { return f.Path == layout.CardName }); i >= 0 && card != nil {
-		files = append(slices.Clone(files), all[i])
+	var listedCard []hubapi.File
+	if card != nil {
+		listedCard = cardIn(r, all)
 	}
 	var missing []string
-	for _, f := range files {
+	for _, f := range slices.Concat(chosen.files, listedCard) {
 		if err := c.use(r, commit, f); errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, f.Path)
 		} else if err != nil {
@@ -131,18 +140,19 @@ func adopt(c cache, r hubapi.Repository, commit, part string, choose chooser) (d
 	if len(missing) > 0 {
 		return "", fmt.Errorf("%s: it is in the cache %s in part only: %d of its files are missing, such as %s", r, snapshot, len(missing), missing[0])
 	}
-	if err := c.setComplete(r, commit, part, len(chosen.files)); err != nil {
+	if err := c.setComplete(r, commit, part, chosen, listedCard); err != nil {
 		return "", err
 	}
 	return c.commitDir(r, commit), nil
 }
 
-// use puts a file that huggingface_hub left into the folder of the chosen files. The
-// error is [fs.ErrNotExist] if it left none with the content that the Hub lists.
+// use puts a file that huggingface_hub left into the folder of the chosen files, unless
+// it is there with the content that the Hub lists. The error is [fs.ErrNotExist] if there
+// is none with that content.
 func (c cache) use(r hubapi.Repository, commit string, f hubapi.File) error {
 	target := filepath.Join(c.commitDir(r, commit), filepath.FromSlash(f.Path))
-	if info, err := os.Stat(target); err == nil && info.Size() == f.Size {
-		return nil
+	if whole, err := isWhole(target, f); whole || err != nil {
+		return err
 	}
 	for _, path := range []string{c.blobPath(r, f), filepath.Join(c.snapshotDir(r, commit), filepath.FromSlash(f.Path))} {
 		if path == filepath.Join(c.repositoryDir(r), "blobs") { // the name of the content is not known
@@ -183,8 +193,9 @@ func isWhole(path string, f hubapi.File) (bool, error) {
 	return err == nil, nil
 }
 
-// link gives a file a second name. A hard link stays when huggingface_hub removes its
-// own name; where there are none, a symbolic one has to do.
+// link gives a file a second name, in place of another file that has it. A hard link
+// stays when huggingface_hub removes its own name; where there are none, a symbolic one
+// has to do. Another process that uses the name finds one of the two files.
 func link(path, target string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -196,24 +207,29 @@ func link(path, target string) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
-	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir, err := os.MkdirTemp(filepath.Dir(target), ".linking-*")
+	if err != nil {
 		return err
 	}
-	err = os.Link(real, target)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
+	name := filepath.Join(dir, "link")
+	if err = os.Link(real, name); err != nil {
+		err = os.Symlink(real, name)
 	}
-	if err := os.Symlink(real, target); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err == nil {
+		err = os.Rename(name, target)
 	}
-	return nil
+	return errors.Join(err, os.RemoveAll(dir)) // a rename to the same file leaves the name
 }
 
-// point gives a blob its name in the snapshot, as huggingface_hub does.
-func point(c cache, r hubapi.Repository, commit string, f hubapi.File) error {
+// point gives a blob its name in the snapshot, as huggingface_hub does. One that was
+// fetched just now takes the place of what is there.
+func point(c cache, r hubapi.Repository, commit string, f hubapi.File, fetched bool) error {
 	pointer := filepath.Join(c.snapshotDir(r, commit), filepath.FromSlash(f.Path))
 	if info, err := os.Stat(pointer); err == nil && info.Size() == f.Size {
-		return nil
+		blob, err := os.Stat(c.blobPath(r, f))
+		if !fetched || err == nil && os.SameFile(info, blob) {
+			return nil
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(pointer), 0o755); err != nil {
 		return err
@@ -248,7 +264,7 @@ func filesBelow(snapshot string) ([]hubapi.File, error) {
 			return err
 		}
 		f := hubapi.File{Type: "file", Path: filepath.ToSlash(name), Size: info.Size()}
-		if blob, err := os.Readlink(path); err == nil && isHex(filepath.Base(blob)) {
+		if blob, err := os.Readlink(path); err == nil && hubapi.IsDigest(filepath.Base(blob)) {
 			if digest := filepath.Base(blob); len(digest) == 64 {
 				f.LFS = &hubapi.LFS{OID: digest, Size: f.Size}
 			} else {
@@ -259,11 +275,6 @@ func filesBelow(snapshot string) ([]hubapi.File, error) {
 		return nil
 	})
 	return out, err
-}
-
-// isHex reports whether a text is a digest of git or of LFS.
-func isHex(s string) bool {
-	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // missingShards names the files of weights that an index lists and that are not there.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 )
 
 func sha256Of(text string) string {
@@ -286,7 +287,7 @@ func TestRemoveLeavesOthers(t *testing.T) {
 	if _, err := f.client(t, func(o *huggingface.Options) { o.Cache = cache }).Model(t.Context(), "owner/name", ""); err != nil {
 		t.Fatal(err)
 	}
-	all, err := huggingface.ListCached(t.Context(), cache)
+	all, err := cachelist.List(t.Context(), cache)
 	if err != nil || len(all) != 1 || all[0].Repository != "model owner/name" || all[0].Bytes < 8000 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -302,7 +303,7 @@ func TestRemoveLeavesOthers(t *testing.T) {
 			t.Errorf("%s is left", gone)
 		}
 	}
-	if all, err := huggingface.ListCached(t.Context(), cache); err != nil || len(all) != 0 {
+	if all, err := cachelist.List(t.Context(), cache); err != nil || len(all) != 0 {
 		t.Errorf("left: %+v, %v", all, err)
 	}
 }

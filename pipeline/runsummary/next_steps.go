@@ -75,7 +75,14 @@ func NextSteps(run events.Run, s Summary, again Retry) []Step {
 		add("compare it in MLflow", uri)
 	}
 	if slices.ContainsFunc(s.Published, func(p events.PublishedCompleted) bool { return p.Outcome != events.Pushed }) || len(s.Unpublished) > 0 {
-		add("push to the Hub what is not there", command(again, append([]string{"replay", "publishing", "--run", run.ID}, again.On...)...))
+		push := []string{"replay", "publishing", "--run", run.ID}
+		switch {
+		case run.Completed.Conclusion == events.Cancelled: // nobody pushes such a run
+		case run.GatesForbidPush() != "":
+			add("push to the Hub although its gates are not met", command(again, slices.Concat(push, []string{"--push-always"}, again.On)...))
+		default:
+			add("push to the Hub what is not there", command(again, append(push, again.On...)...))
+		}
 	}
 	// Who has such a file has begun with data of his own.
 	if name := "my-run.toml"; run.Completed.Conclusion == events.Success && (again.Taken == nil || !again.Taken(name)) {

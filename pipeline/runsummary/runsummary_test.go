@@ -78,6 +78,12 @@ func TestNextSteps(t *testing.T) {
 	t.Parallel()
 	again := runsummary.Retry{Command: "tunebus submit --config a.toml", Rerun: "tunebus rerun r1 --server nats://n:1"}
 	tuned := func(r *events.Run) { r.Phases[events.Finetune].Completed.Conclusion = events.Success }
+	pushed := func(outcome events.PushOutcome) func(*events.Run) {
+		return func(r *events.Run) {
+			r.Published = map[events.Product]events.PublishedCompleted{events.ProductModel: {What: events.ProductModel, Outcome: outcome}}
+		}
+	}
+	ownData := runsummary.Retry{On: []string{"--data", "d"}, Taken: func(name string) bool { return name == "my-run.toml" }}
 	for name, c := range map[string]struct {
 		run   events.Run
 		links map[string]string
@@ -128,6 +134,21 @@ func TestNextSteps(t *testing.T) {
 				r.Accepted.Specification.FineTuner = events.FineTuner{Engine: "trl", IsMultimodel: true}
 			}), nil, runsummary.Retry{Taken: func(name string) bool { return name == "my-run.toml" }},
 			[]string{"take the model out: tunebus export r1 nightly"},
+		},
+		"a push that failed": {
+			endedRun(events.Success, pushed(events.PushFailed)), nil, ownData,
+			[]string{"take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d", "push to the Hub what is not there: tunebus replay publishing --run r1 --data d"},
+		},
+		"no push because of a missed gate": {
+			endedRun(events.Success, func(r *events.Run) {
+				pushed(events.PushSkipped)(r)
+				r.Completed.Gates = []events.Gate{{Metric: "bleu_score"}}
+			}), nil, ownData,
+			[]string{"take the model out: tunebus export r1 nightly --data d", "talk with it: tunebus chat r1 --data d", "push to the Hub although its gates are not met: tunebus replay publishing --run r1 --push-always --data d"},
+		},
+		"no push because it was cancelled": {
+			endedRun(events.Cancelled, pushed(events.PushSkipped)), nil, runsummary.Retry{Command: "tunebus run"},
+			[]string{"start it again: tunebus run"},
 		},
 		"not ended": {endedRun(events.Success, func(r *events.Run) { r.Completed = nil }), nil, again, nil},
 	} {

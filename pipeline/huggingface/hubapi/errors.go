@@ -43,7 +43,11 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	reason := response.Header.Get("X-Error-Code")
 	switch {
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= http.StatusInternalServerError:
-		return fmt.Errorf("%s: %w at %s: status %d%s", r.What, ErrUnreachable, c.base.Host, status, c.Answers.quoted(response, text))
+		from := "the Hub at " + c.base.Host
+		if r.Plain {
+			from = "the storage of " + from
+		}
+		return fmt.Errorf("%s: %s answers with status %d%s%w", r.What, from, status, c.Answers.quoted(response, text), silent{ErrUnreachable})
 	case reason == "GatedRepo":
 		return refused("it is gated; accept its terms at " + c.PageURL(r.Repository) + ", and set HF_TOKEN to a token of that account")
 	case reason == "DisabledRepo":
@@ -55,7 +59,11 @@ func (c *Client) statusError(r Request, response *http.Response, text []byte) er
 	case status == http.StatusUnauthorized && writes:
 		return refused("the token is not valid; make one with write access at " + c.base.String() + "/settings/tokens, and set HF_TOKEN")
 	case status == http.StatusForbidden && writes:
-		return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner" + c.Answers.quoted(response, text))
+		says := c.Answers.quoted(response, text)
+		if says == "" {
+			return refused("the token may not write there; give one with write access (HF_TOKEN), or another name or owner")
+		}
+		return refused(fmt.Sprintf("status %d%s; where the token is the reason, give one with write access (HF_TOKEN), or another name or owner", status, says))
 	case status == http.StatusUnauthorized && !c.hasToken:
 		return refused("it does not exist, or it is private; check its name, or set HF_TOKEN")
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:

@@ -43,6 +43,11 @@ func (f File) ETag() string {
 	return f.OID
 }
 
+// IsDigest reports whether a text is a digest of git or of LFS.
+func IsDigest(s string) bool {
+	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
+}
+
 // GitHash returns git's hash of a blob of a size.
 func GitHash(size int64) hash.Hash {
 	h := sha1.New() //nolint:gosec // see above
@@ -101,7 +106,7 @@ func (c *Client) Files(ctx context.Context, r Repository, commit string) (_ []Fi
 			if !filepath.IsLocal(filepath.FromSlash(f.Path)) || strings.ContainsAny(f.Path, "\\\x00") {
 				return nil, fmt.Errorf("%s: the Hub lists %q, which leads out of the folder", r, f.Path)
 			}
-			if digest := f.ETag(); len(digest) != 40 && len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {
+			if !IsDigest(f.ETag()) {
 				return nil, fmt.Errorf("%s: the Hub lists %q without a digest", r, f.Path)
 			}
 			all = append(all, f)

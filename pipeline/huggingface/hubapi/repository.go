@@ -83,6 +83,11 @@ func (c *Client) APIURL(r Repository, operation, revision string) string {
 	return fmt.Sprintf("%s/api/%s/%s/%s/%s", c.base, r.Kind, r.ID, operation, url.PathEscape(revision))
 }
 
+// SettingsURL is the address of the settings of a repository.
+func (c *Client) SettingsURL(r Repository) string {
+	return fmt.Sprintf("%s/api/%s/%s/settings", c.base, r.Kind, r.ID)
+}
+
 // GlobalURL is the address of an operation that belongs to no repository.
 func (c *Client) GlobalURL(operation string) string {
 	return fmt.Sprintf("%s/api/%s", c.base, operation)

@@ -174,13 +174,49 @@ func (p *Pusher) head(ctx context.Context, r hubapi.Repository, private bool) (h
 	if !errors.Is(err, hubapi.ErrNotFound) {
 		return head, err
 	}
-	if err := p.create(ctx, r, private); err != nil && !errors.Is(err, hubapi.ErrConflict) { // somebody made it meanwhile
-		return hubapi.Head{}, err
+	created := p.create(ctx, r, private)
+	if created != nil && !errors.Is(created, hubapi.ErrConflict) {
+		return hubapi.Head{}, created
 	}
-	return p.api.Head(ctx, r)
+	head, err = p.api.Head(ctx, r)
+	switch {
+	case created == nil && err == nil && private && !head.Private:
+		return p.hide(ctx, r)
+	case created != nil && errors.Is(err, hubapi.ErrNotFound) && !strings.Contains(created.Error(), busy): // nobody made it meanwhile
+		return hubapi.Head{}, fmt.Errorf("%s: %w: it is not there, and cannot be made: %v; take another name or owner, or push again later", r, hubapi.ErrRefused, created)
+	case created != nil && errors.Is(err, hubapi.ErrNotFound):
+		return hubapi.Head{}, created
+	}
+	return head, err
 }
 
-// create makes a repository.
+// busy is in the answer of a Hub that makes another repository of the account at the moment.
+const busy = "another conflicting operation is in progress"
+
+// hide makes a repository private that was to be made so, on a Hub that knows only the
+// older form of that wish. The error is that it stays public: nothing is pushed then.
+func (p *Pusher) hide(ctx context.Context, r hubapi.Repository) (hubapi.Head, error) {
+	response, err := send(ctx, p.api, r, "make "+r.String()+" private", p.api.SettingsURL(r), map[string]bool{"private": true}, func(r *hubapi.Request) { r.Method = http.MethodPut })
+	if err == nil {
+		err = response.Body.Close()
+	}
+	if ctx.Err() != nil {
+		return hubapi.Head{}, err
+	}
+	head, after := p.api.Head(ctx, r)
+	if after != nil || head.Private {
+		return head, after
+	}
+	why := ""
+	if err != nil {
+		why = " (" + err.Error() + ")"
+	}
+	return hubapi.Head{}, fmt.Errorf("%s: %w to make it private: everybody can read the repository that it made, so nothing was pushed%s; make it private on its page %s and push again, or push again as it is",
+		r, hubapi.ErrRefused, why, p.api.PageURL(r))
+}
+
+// create makes a repository. The wish for its visibility is sent in the form of today's
+// huggingface_hub alone, because a Hub need not take both forms.
 func (p *Pusher) create(ctx context.Context, r hubapi.Repository, private bool) error {
 	owner, name, _ := strings.Cut(r.ID, "/")
 	body := map[string]string{"name": name, "organization": owner, "visibility": "public"}
@@ -190,15 +226,15 @@ func (p *Pusher) create(ctx context.Context, r hubapi.Repository, private bool) 
 	if r.Kind == hubapi.Datasets {
 		body["type"] = "dataset"
 	}
-	response, err := post(ctx, p.api, r, "make "+r.String(), p.api.GlobalURL("repos/create"), body, nil)
+	response, err := send(ctx, p.api, r, "make "+r.String(), p.api.GlobalURL("repos/create"), body, nil)
 	if err != nil {
 		return err
 	}
 	return response.Body.Close()
 }
 
-// post sends JSON.
-func post(ctx context.Context, api *hubapi.Client, r hubapi.Repository, what, address string, body any, change func(*hubapi.Request)) (*http.Response, error) {
+// send sends JSON, by POST unless change says otherwise.
+func send(ctx context.Context, api *hubapi.Client, r hubapi.Repository, what, address string, body any, change func(*hubapi.Request)) (*http.Response, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)

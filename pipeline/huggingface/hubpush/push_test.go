@@ -106,6 +106,60 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// TestPrivate: a Hub that knows only the older form of the wish for a private repository
+// makes one all the same; into one that it makes public nothing is pushed.
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	for name, heeds := range map[string]bool{"older": true, "does not heed it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hub := hubtest.New(t)
+			hub.Older = true
+			hub.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if heeds || !strings.HasSuffix(r.URL.Path, "/settings") {
+					return false
+				}
+				http.Error(w, `{"error": "no such setting"}`, http.StatusBadRequest)
+				return true
+			})
+			result, err := pusher(t, hub, nil).Push(t.Context(), push())
+			if heeds {
+				if err != nil || result.Public || !hub.Private(hubapi.Models, id) {
+					t.Errorf("%+v, %v", result, err)
+				}
+				check(t, hub, 1)
+				return
+			}
+			if !errors.Is(err, hubapi.ErrRefused) || !strings.Contains(err.Error(), "so nothing was pushed") || !strings.Contains(err.Error(), `"no such setting"`) {
+				t.Errorf("%v", err)
+			}
+			if n := hub.Commits(hubapi.Models, id); n != 0 {
+				t.Errorf("%d commits", n)
+			}
+		})
+	}
+}
+
+// TestBusyHub: a Hub that makes another repository of the account is asked again.
+func TestBusyHub(t *testing.T) {
+	t.Parallel()
+	hub := hubtest.New(t)
+	var asked atomic.Int32
+	hub.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/api/repos/create" || asked.Add(1) > 1 {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, `{"error": "Cannot create repo: another conflicting operation is in progress"}`)
+		return true
+	})
+	if _, err := pusher(t, hub, nil).Push(t.Context(), push()); err != nil {
+		t.Fatal(err)
+	}
+	check(t, hub, 1)
+}
+
 // TestPushData: data sets have paths of their own.
 func TestPushData(t *testing.T) {
 	t.Parallel()
@@ -133,14 +187,15 @@ func TestRefusals(t *testing.T) {
 		class  error
 	}{
 		"bad token":           {"/api/repos/create", http.StatusUnauthorized, "make one with write access at ", hubapi.ErrRefused},
-		"may not make it":     {"/api/repos/create", http.StatusForbidden, "another name or owner", hubapi.ErrRefused},
-		"may not write":       {"/commit/", http.StatusForbidden, "may not write there", hubapi.ErrRefused},
-		"busy":                {"/preupload/", http.StatusTooManyRequests, "cannot be reached", hubapi.ErrUnreachable},
-		"broken":              {"/objects/batch", http.StatusBadGateway, "status 502", hubapi.ErrUnreachable},
-		"storage is down":     {"/storage/", http.StatusServiceUnavailable, "adapter_model.safetensors", hubapi.ErrUnreachable},
+		"may not make it":     {"/api/repos/create", http.StatusForbidden, `the Hub refuses: status 403 ("so says the Hub to POST"); where the token is the reason, give one`, hubapi.ErrRefused},
+		"may not write":       {"/commit/", http.StatusForbidden, `the Hub refuses: status 403 ("so says the Hub to POST"); where`, hubapi.ErrRefused},
+		"busy":                {"/preupload/", http.StatusTooManyRequests, `answers with status 429 ("so says the Hub to POST")`, hubapi.ErrUnreachable},
+		"broken":              {"/objects/batch", http.StatusBadGateway, "upload to model someone/run-1: the Hub at 127.0.0.1:", hubapi.ErrUnreachable},
+		"storage is down":     {"/storage/", http.StatusServiceUnavailable, "adapter_model.safetensors: the storage of the Hub at 127.0.0.1:", hubapi.ErrUnreachable},
 		"storage refuses":     {"/storage/", http.StatusForbidden, "the Hub refuses: its storage does not take the file: status 403", hubapi.ErrRefused},
 		"renamed":             {"/preupload/", http.StatusTemporaryRedirect, "renamed", hubapi.ErrRefused},
 		"conflict for ever":   {"/commit/", http.StatusConflict, "conflict", hubapi.ErrConflict},
+		"name is taken":       {"/api/repos/create", http.StatusConflict, `it is not there, and cannot be made: make model someone/run-1: the Hub reports a conflict: status 409 ("so says the Hub to POST")`, hubapi.ErrRefused},
 		"refused by the Hub":  {"/commit/", http.StatusBadRequest, "says the Hub", hubapi.ErrRefused},
 		"account not visible": {"/api/models/" + id + "/revision/main", http.StatusForbidden, "check HF_TOKEN", hubapi.ErrRefused},
 	} {

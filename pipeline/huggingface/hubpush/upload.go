@@ -72,7 +72,7 @@ func (u uploader) preuploadBatch(ctx context.Context, batch []File, large map[st
 		large[f.Path] = f.Size > maxRegular
 	}
 	what := "push to " + u.repository.String()
-	response, err := post(ctx, u.api, u.repository, what, u.api.APIURL(u.repository, "preupload", u.repository.Revision), body, nil)
+	response, err := send(ctx, u.api, u.repository, what, u.api.APIURL(u.repository, "preupload", u.repository.Revision), body, nil)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (u uploader) batch(ctx context.Context, files []File) (map[string]object, e
 		objects[i] = pointer{f.SHA256, f.Size}
 	}
 	what := "upload to " + u.repository.String()
-	response, err := post(ctx, u.api, u.repository, what, u.api.LFSURL(u.repository), map[string]any{
+	response, err := send(ctx, u.api, u.repository, what, u.api.LFSURL(u.repository), map[string]any{
 		"operation": "upload", "transfers": []string{"basic", "multipart"}, "objects": objects, "hash_algo": "sha256",
 		"ref": map[string]string{"name": u.repository.Revision},
 	}, func(r *hubapi.Request) { r.Header["Accept"], r.Header["Content-Type"] = lfsType, lfsType })
@@ -227,7 +227,7 @@ func (u uploader) upload(ctx context.Context, f File, o object) error {
 	if err != nil {
 		return err
 	}
-	response, err := post(ctx, u.api, u.repository, u.what(f), address, map[string]any{"oid": f.SHA256, "size": f.Size}, nil)
+	response, err := send(ctx, u.api, u.repository, u.what(f), address, map[string]any{"oid": f.SHA256, "size": f.Size}, nil)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (u uploader) parts(ctx context.Context, f File, to action, size string) err
 	if err != nil {
 		return err
 	}
-	response, err := post(ctx, u.api, u.repository, u.what(f), address, done, func(r *hubapi.Request) {
+	response, err := send(ctx, u.api, u.repository, u.what(f), address, done, func(r *hubapi.Request) {
 		r.Plain, r.Header["Accept"], r.Header["Content-Type"] = true, lfsType, lfsType
 	})
 	if err != nil {

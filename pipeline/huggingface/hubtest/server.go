@@ -33,6 +33,8 @@ type Server struct {
 	URL string
 	// Part, if not 0, has large files uploaded in parts of so many bytes.
 	Part int64
+	// Older has the server know only the older form of the wish for a private repository.
+	Older bool
 	// LargeFrom is the size from which a file goes to the large storage. Default 1000.
 	LargeFrom int64
 
@@ -208,7 +210,10 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 }
 
 func create(s *Server, w http.ResponseWriter, body []byte) {
-	var asked struct{ Name, Organization, Type, Visibility string }
+	var asked struct {
+		Name, Organization, Type, Visibility string
+		Private                              bool
+	}
 	if json.Unmarshal(body, &asked) != nil {
 		fail(w, http.StatusBadRequest, "", "malformed")
 		return
@@ -225,7 +230,10 @@ func create(s *Server, w http.ResponseWriter, body []byte) {
 		fail(w, http.StatusConflict, "", "You already created this repo")
 		return
 	}
-	s.make(kind+id, asked.Visibility == "private")
+	if !s.Older {
+		asked.Private = asked.Visibility == "private"
+	}
+	s.make(kind+id, asked.Private)
 	answer(w, map[string]string{"url": s.URL + "/" + id, "id": id})
 }
 
@@ -254,6 +262,10 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, body []
 		return
 	}
 	operation, rest := "revision", "main"
+	if len(parts) == 3 && parts[2] == "settings" && r.Method == http.MethodPut {
+		change(s, w, repo, body)
+		return
+	}
 	if len(parts) == 3 {
 		operation, rest, _ = strings.Cut(parts[2], "/")
 	}
@@ -281,6 +293,25 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, body []
 	default:
 		fail(w, http.StatusNotFound, "", "Not Found")
 	}
+}
+
+// change changes the settings of a repository.
+func change(s *Server, w http.ResponseWriter, repo *repository, body []byte) {
+	var asked struct {
+		Private    *bool
+		Visibility string
+	}
+	if json.Unmarshal(body, &asked) != nil {
+		fail(w, http.StatusBadRequest, "", "malformed")
+		return
+	}
+	switch {
+	case s.Older && asked.Private != nil:
+		repo.private = *asked.Private
+	case !s.Older && asked.Visibility != "":
+		repo.private = asked.Visibility == "private"
+	}
+	answer(w, map[string]any{"private": repo.private})
 }
 
 func (r *repository) tree() []map[string]any {

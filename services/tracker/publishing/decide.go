@@ -1,30 +1,25 @@
 package publishing
 
-import (
-	"strings"
+import "github.com/tunebus/tunebus/events"
 
-	"github.com/tunebus/tunebus/events"
-)
+// withheld says why a run that asks for a push is not pushed, whatever the tracker may
+// do; empty if it is. always has a missed gate be no obstacle.
+func withheld(run events.Run, always bool) string {
+	if run.Completed.Conclusion == events.Cancelled {
+		return "the run was cancelled"
+	}
+	if gates := run.GatesForbidPush(); gates != "" && !always {
+		return gates + `; "tunebus replay publishing --run ` + run.ID + ` --push-always" pushes it nevertheless, as fine_tuner.push_always = true does at once`
+	}
+	return ""
+}
 
 // skipped says why a run that asks for a push is not pushed; empty if it is.
-func (p *Publisher) skipped(run events.Run) string {
-	s := run.Accepted.Specification
-	var missed []string
-	for _, g := range run.Completed.Gates {
-		if !g.Met {
-			missed = append(missed, g.Metric)
-		}
-	}
+func (p *Publisher) skipped(run events.Run, always bool) string {
+	why := withheld(run, always)
 	switch {
-	case run.Completed.Conclusion == events.Cancelled:
-		return "the run was cancelled"
-	case s.FineTuner.PushAlways:
-	case len(missed) > 0:
-		return "gates are missed: " + strings.Join(missed, ", ") + "; fine_tuner.push_always = true pushes nevertheless"
-	case len(s.Evaluator.Gates) > 0 && len(run.Completed.Gates) == 0:
-		return "the gates were not evaluated; fine_tuner.push_always = true pushes nevertheless"
-	}
-	switch {
+	case why != "":
+		return why
 	case p.cfg.Offline:
 		return "the tracker may not ask the Hub (HF_HUB_OFFLINE, data.hub_offline)"
 	case p.cfg.Token == "":

@@ -105,7 +105,7 @@ func (p *Publisher) publishRun(ctx context.Context, id string, tries int) error 
 	}
 	var again error
 	for _, what := range run.Unpublished() {
-		fact, err := p.push(ctx, run, what, tries)
+		fact, _, err := p.push(ctx, run, what, tries, false)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -149,37 +149,38 @@ func isTemporary(err error) bool {
 	return !invalid && !errors.Is(err, hubapi.ErrRefused) && !errors.Is(err, errOldForm)
 }
 
-// push pushes a product. The fact says what became of it, also if there is an error.
-func (p *Publisher) push(ctx context.Context, run events.Run, what events.Product, tries int) (events.PublishedCompleted, error) {
-	fact := events.PublishedCompleted{RunID: run.ID, What: what, Attempt: run.Published[what].Attempt + 1, Tries: tries}
-	if why := p.skipped(run); why != "" {
+// push pushes a product. The fact says what became of it, also if there is an error;
+// unchanged is set if the Hub had all of it. always has a missed gate be no obstacle.
+func (p *Publisher) push(ctx context.Context, run events.Run, what events.Product, tries int, always bool) (fact events.PublishedCompleted, unchanged bool, err error) {
+	fact = events.PublishedCompleted{RunID: run.ID, What: what, Attempt: run.Published[what].Attempt + 1, Tries: tries}
+	if why := p.skipped(run, always); why != "" {
 		fact.Outcome, fact.Reason, fact.Tries, fact.EndedAt = events.PushSkipped, why, 0, time.Now().UTC()
-		return fact, nil
+		return fact, false, nil
 	}
-	err := p.pushInto(ctx, run, &fact)
+	unchanged, err = p.pushInto(ctx, run, &fact)
 	fact.EndedAt = time.Now().UTC()
 	if err != nil {
 		fact.Outcome, fact.Error = events.PushFailed, &events.Problem{Code: codeOf(err), Message: err.Error()}
 	}
-	return fact, err
+	return fact, unchanged, err
 }
 
-func (p *Publisher) pushInto(ctx context.Context, run events.Run, fact *events.PublishedCompleted) error {
+func (p *Publisher) pushInto(ctx context.Context, run events.Run, fact *events.PublishedCompleted) (unchanged bool, err error) {
 	to, err := p.destination(ctx, run, fact.What)
 	if err != nil {
-		return err
+		return false, err
 	}
 	fact.Repository = to.id
 	content, err := p.product(ctx, run, fact.What)
 	if err != nil {
-		return err
+		return false, err
 	}
 	fact.Notes = content.notes
 	result, err := p.hub.Push(ctx, hubpush.Push{
 		Kind: to.kind, ID: to.id, Private: true, Summary: fmt.Sprintf("tunebus run %s: %s", run.ID, fact.What), Files: content.files,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	failpoint.Here(failpoint.Pushed)
 	fact.Outcome, fact.Link, fact.Revision = events.Pushed, result.Link, result.Commit
@@ -190,7 +191,7 @@ func (p *Publisher) pushInto(ctx context.Context, run events.Run, fact *events.P
 		fact.Notes = append(fact.Notes, fmt.Sprintf("the repository has %d more files, which stay as they are, such as %s", n, result.Others[0]))
 	}
 	p.log.Info("pushed to the Hub", "run", run.ID, "what", fact.What, "repository", to.id, "commit", result.Commit, "unchanged", result.Unchanged)
-	return nil
+	return result.Unchanged, nil
 }
 
 // codeOf is the code of an error for programs.

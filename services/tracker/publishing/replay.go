@@ -18,6 +18,8 @@ type Republished struct {
 	// Recorded is set if the result is stored as a fact; that of an archived run is
 	// not.
 	Recorded bool `json:"recorded"`
+	// Unchanged is set if the Hub had all of it, so that nothing was committed.
+	Unchanged bool `json:"unchanged,omitempty"`
 	// Err is why it failed.
 	Err error `json:"-"`
 }
@@ -28,12 +30,22 @@ var ErrNothing = errors.New("the run asks for no push (fine_tuner.push_to_hub, h
 // ErrOpen means that a run goes on.
 var ErrOpen = errors.New("the run has not ended yet; it is published when it ends")
 
-// Replay pushes what a run asks for once more. Without anew, what was pushed before is
-// left out. A dry run pushes nothing. The Hub gets no second commit of what it has.
-func (p *Publisher) Replay(ctx context.Context, id string, anew, dryRun bool) ([]Republished, error) {
+// Replay says what is pushed once more.
+type Replay struct {
+	// Anew also pushes what was pushed before.
+	Anew bool
+	// Always has a missed gate be no obstacle.
+	Always bool
+	// DryRun pushes nothing.
+	DryRun bool
+}
+
+// Replay pushes what a run asks for once more. The Hub gets no second commit of what it
+// has.
+func (p *Publisher) Replay(ctx context.Context, id string, r Replay) ([]Republished, error) {
 	var out []Republished
 	replay := func(ctx context.Context) (err error) {
-		out, err = p.replayLocked(ctx, id, anew, dryRun)
+		out, err = p.replayLocked(ctx, id, r)
 		return err
 	}
 	for deadline := time.Now().Add(2 * topology.LeaseTTL); ; {
@@ -49,7 +61,7 @@ func (p *Publisher) Replay(ctx context.Context, id string, anew, dryRun bool) ([
 	}
 }
 
-func (p *Publisher) replayLocked(ctx context.Context, id string, anew, dryRun bool) ([]Republished, error) {
+func (p *Publisher) replayLocked(ctx context.Context, id string, r Replay) ([]Republished, error) {
 	facts, err := p.all.Facts(ctx, id)
 	if err != nil {
 		return nil, err
@@ -71,18 +83,18 @@ func (p *Publisher) replayLocked(ctx context.Context, id string, anew, dryRun bo
 	var out []Republished
 	for _, what := range run.Publishes() {
 		before, told := run.Published[what]
-		if told && before.Outcome == events.Pushed && !anew {
+		if told && before.Outcome == events.Pushed && !r.Anew {
 			continue
 		}
-		if dryRun {
-			out = append(out, Republished{PublishedCompleted: events.PublishedCompleted{RunID: id, What: what, Repository: before.Repository}})
+		if r.DryRun {
+			out = append(out, Republished{PublishedCompleted: events.PublishedCompleted{RunID: id, What: what, Repository: before.Repository, Reason: withheld(run, r.Always)}})
 			continue
 		}
-		fact, err := p.push(ctx, run, what, 1)
+		fact, unchanged, err := p.push(ctx, run, what, 1, r.Always)
 		if ctx.Err() != nil {
 			return out, context.Cause(ctx)
 		}
-		one := Republished{PublishedCompleted: fact, Err: err}
+		one := Republished{PublishedCompleted: fact, Unchanged: unchanged, Err: err}
 		isNews := !told || before.Outcome != fact.Outcome || before.Revision != fact.Revision || before.Repository != fact.Repository
 		if isNews && !archived {
 			if err := p.announce(ctx, fact); err != nil {

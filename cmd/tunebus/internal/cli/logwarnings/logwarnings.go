@@ -67,7 +67,7 @@ func New(console *view.Console) slog.Handler {
 
 // facts are the messages that tell what a fact of the run tells, too.
 var facts = []string{
-	"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending",
+	"phase completed", "attempt ended; trying again", "request rejected", "tracking is pending", "not pushed to the Hub",
 	"request rejected: it became a dead letter",
 }
 

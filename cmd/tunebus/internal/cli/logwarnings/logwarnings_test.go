@@ -29,6 +29,17 @@ func TestRequestGivenUp(t *testing.T) {
 	}
 }
 
+// TestTellsNoFactTwice: what a fact of the run tells is no warning too.
+func TestTellsNoFactTwice(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	log := slog.New(logwarnings.New(view.NewConsole(io.Discard, &screen)))
+	log.Warn("not pushed to the Hub", "run", "r", "what", "model", "outcome", "failed", "reason", "why")
+	if screen.Len() > 0 {
+		t.Errorf("the screen shows\n%s", screen.String())
+	}
+}
+
 // TestTheSameWarning: what differs by the name of a temporary file alone is shown once a minute.
 func TestTheSameWarning(t *testing.T) {
 	t.Parallel()

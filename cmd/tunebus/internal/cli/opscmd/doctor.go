@@ -21,7 +21,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
-	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/userfolder"
 )
@@ -299,10 +299,10 @@ func checkPublishing(cfg settings.Settings) view.Finding {
 // checkHubCache says how much of the disk the cache of the Hub takes.
 func checkHubCache(ctx context.Context, cfg settings.Settings) view.Finding {
 	f := view.Finding{Name: "cache of the Hub", State: view.StateOK}
-	folder, err := huggingface.CacheFolder(cfg.Data.HubCache)
-	var all []huggingface.Cached
+	folder, err := cachelist.Folder(cfg.Data.HubCache)
+	var all []cachelist.Cached
 	if err == nil {
-		all, err = huggingface.ListCached(ctx, folder)
+		all, err = cachelist.List(ctx, folder)
 	}
 	if errors.Is(err, userfolder.ErrNone) {
 		err = userfolder.ErrNone

@@ -16,7 +16,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/gc"
-	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/storeusers"
 )
@@ -79,11 +79,11 @@ that names one fetches it again.`,
 
 // clearHubCache removes what was fetched from the Hub and not used within the grace.
 func clearHubCache(ctx context.Context, console *view.Console, cfg settings.Settings, f gcFlags) error {
-	folder, err := huggingface.CacheFolder(cfg.Data.HubCache)
+	folder, err := cachelist.Folder(cfg.Data.HubCache)
 	if err != nil {
 		return err
 	}
-	all, err := huggingface.ListCached(ctx, folder)
+	all, err := cachelist.List(ctx, folder)
 	if err != nil {
 		return err
 	}

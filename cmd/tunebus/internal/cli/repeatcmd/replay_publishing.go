@@ -3,6 +3,7 @@ package repeatcmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type replayPublishingFlags struct {
 	runs   []string
 	token  string
 	anew   bool
+	always bool
 	dryRun bool
 }
 
@@ -34,9 +36,10 @@ pushed to the Hub again where that failed or was skipped, with the token of the
 settings or of --hf-key. What the Hub has already is not committed a second time.
 
 With --anew also what was pushed before is compared with the Hub, and pushed where
-it differs.`,
+it differs. With --push-always a run that missed a gate is pushed nevertheless.`,
 		Example: `  tunebus replay publishing --run last
-  tunebus replay publishing --dry-run`,
+  tunebus replay publishing --dry-run
+  tunebus replay publishing --run last --push-always`,
 		RunE: s.WithStore(&f.at, func(ctx context.Context, server *session.Deployment, store *artifact.Store) error {
 			cfg := publishing.ConfigFrom(server.Settings)
 			if f.token != "" {
@@ -55,25 +58,32 @@ it differs.`,
 	flags.StringArrayVar(&f.runs, "run", nil, "only this run, archived or not; may be repeated. Default: every run that the stream holds")
 	flags.StringVar(&f.token, "hf-key", "", "token for the Hugging Face Hub; default $HF_TOKEN")
 	flags.BoolVar(&f.anew, "anew", false, "also what was pushed before")
+	flags.BoolVar(&f.always, "push-always", false, "also where a gate was missed; needs --run")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what would be pushed")
 	return c
 }
 
 func (f *replayPublishingFlags) replay(ctx context.Context, console *view.Console, server *session.Deployment, p *publishing.Publisher) error {
+	if f.always && len(f.runs) == 0 {
+		return exit.Input(errors.New("--push-always is for runs that --run names"))
+	}
 	runs, err := f.selected(ctx, server)
 	if err != nil {
 		return err
 	}
-	pushed, failed := 0, 0
+	pushed, unchanged, failed := 0, 0, 0
 	for _, run := range runs {
-		results, err := p.Replay(ctx, run, f.anew, f.dryRun)
+		results, err := p.Replay(ctx, run, publishing.Replay{Anew: f.anew, Always: f.always, DryRun: f.dryRun})
 		for _, one := range results {
-			if one.Outcome == events.Pushed || f.dryRun {
+			switch {
+			case one.Unchanged:
+				unchanged++
+			case one.Outcome == events.Pushed, f.dryRun && one.Reason == "":
 				pushed++
-			} else {
+			default:
 				failed++
 			}
-			row := view.Republished{PublishedCompleted: one.PublishedCompleted, Recorded: one.Recorded, DryRun: f.dryRun}
+			row := view.Republished{PublishedCompleted: one.PublishedCompleted, Recorded: one.Recorded, Unchanged: one.Unchanged, DryRun: f.dryRun}
 			if err := console.PrintRow(row.Row()); err != nil {
 				return err
 			}
@@ -91,8 +101,12 @@ func (f *replayPublishingFlags) replay(ctx context.Context, console *view.Consol
 	if f.dryRun {
 		verb = "would be pushed"
 	}
-	console.Say("%s %s, %d not", view.Count(pushed, "product"), verb, failed)
-	if failed > 0 {
+	there := ""
+	if unchanged > 0 {
+		there = fmt.Sprintf(", %d there already", unchanged)
+	}
+	console.Say("%s %s%s, %d not", view.Count(pushed, "product"), verb, there, failed)
+	if failed > 0 && !f.dryRun {
 		return exit.Silent(exit.CodeError)
 	}
 	return nil

@@ -92,6 +92,9 @@ func TestPush(t *testing.T) {
 	if status != 0 || strings.Count(out, `"outcome":"pushed"`) != 3 || strings.Contains(out, `"recorded":true`) {
 		t.Errorf("again: status %d\n%s%s", status, out, screen)
 	}
+	if strings.Count(out, `"unchanged":true`) != 3 || !strings.Contains(screen, "0 products pushed, 3 there already, 0 not") {
+		t.Errorf("again, with nothing to commit:\n%s%s", out, screen)
+	}
 	if status, out, screen := clitest.Run(t, append([]string{"replay", "publishing", "--json"}, on...)...); status != 0 || out != "" {
 		t.Errorf("what is left: status %d\n%s%s", status, out, screen)
 	}
@@ -125,6 +128,9 @@ func TestPushThatFails(t *testing.T) {
 	if status != 0 || got.Status != "success" || got.outcomes() != "model=failed" {
 		t.Fatalf("refused: status %d, %+v\n%s", status, got, screen)
 	}
+	if n := strings.Count(screen, "not pushed to the Hub: "); n != 1 || strings.Contains(screen, "warning: not pushed") {
+		t.Errorf("said %d times while it runs:\n%s", n, screen)
+	}
 	if p := got.Published[0]; p.Error.Code != "hub_refuses" || !strings.Contains(p.Error.Message, "may not write") || p.Repository != "team/model" {
 		t.Errorf("%+v", p)
 	}
@@ -151,6 +157,30 @@ func TestPushThatFails(t *testing.T) {
 	}
 	if n := hub.Commits(hubapi.Models, "someone/gated"); n >= 0 {
 		t.Errorf("%d commits of a run that missed its gate", n)
+	}
+	if _, out, _ := clitest.Run(t, "show", "gate", "--data", dir+"/data"); !strings.Contains(out, "replay publishing --run gate --push-always --data") {
+		t.Errorf("show:\n%s", out)
+	}
+	replay := []string{"replay", "publishing", "--data", dir + "/data", "--hf-key", hubtest.Token}
+	for _, c := range []struct {
+		name   string
+		flags  []string
+		status int
+		says   string
+	}{
+		{"a dry run", []string{"--run", "gate", "--dry-run"}, 0, "0 products would be pushed, 3 not"},
+		{"the gate", []string{"--run", "gate"}, 1, "0 products pushed, 3 not"},
+		{"no run", []string{"--push-always"}, 2, "--push-always is for runs that --run names"},
+		{"a dry run always", []string{"--run", "gate", "--push-always", "--dry-run"}, 0, "3 products would be pushed, 0 not"},
+		{"always", []string{"--run", "gate", "--push-always"}, 0, "3 products pushed, 0 not"},
+		{"nothing is left", []string{"--run", "gate"}, 0, "0 products pushed, 0 not"},
+	} {
+		if status, out, screen := clitest.Run(t, append(replay, c.flags...)...); status != c.status || !strings.Contains(screen, c.says) {
+			t.Errorf("%s: status %d\n%s%s", c.name, status, out, screen)
+		}
+	}
+	if n := hub.Commits(hubapi.Models, "someone/gated"); n != 1 {
+		t.Errorf("%d commits, though the gate was to be no obstacle", n)
 	}
 }
 

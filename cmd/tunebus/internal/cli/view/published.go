@@ -59,8 +59,9 @@ func (c *Console) published(p events.PublishedCompleted) {
 // Republished is the result of a push that was repeated, for scripts.
 type Republished struct {
 	events.PublishedCompleted
-	Recorded bool `json:"recorded"`
-	DryRun   bool `json:"dry_run,omitempty"`
+	Recorded  bool `json:"recorded"`
+	Unchanged bool `json:"unchanged,omitempty"`
+	DryRun    bool `json:"dry_run,omitempty"`
 }
 
 // Row is the line of a push that was repeated.
@@ -68,10 +69,12 @@ func (r Republished) Row() Row {
 	what := "pushed"
 	where := r.Link
 	switch {
-	case r.DryRun:
-		what, where = "would be pushed", r.Repository
 	case notPushed(r.PublishedCompleted) != "":
 		what, where = "not pushed", notPushed(r.PublishedCompleted)
+	case r.DryRun:
+		what, where = "would be pushed", r.Repository
+	case r.Unchanged:
+		what = "there already"
 	}
 	return Row{r, fmt.Sprintf("%-26s  %-11s  %s  %s", r.RunID, r.What, what, Printable(where))}
 }

@@ -1,9 +1,8 @@
-package huggingface
+package cachelist
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,41 +30,10 @@ type Cached struct {
 // first, so that what is half removed is never taken for complete.
 const removing = ".removing-"
 
-// CacheFolder is the folder of the cache: dir, or the one that huggingface_hub uses if
-// no variable names another.
-func CacheFolder(dir string) (string, error) {
-	if dir != "" {
-		return dir, nil
-	}
-	if cache := os.Getenv("XDG_CACHE_HOME"); cache != "" {
-		return filepath.Join(cache, "huggingface", "hub"), nil
-	}
-	home, err := userfolder.Home()
-	if err != nil {
-		return "", fmt.Errorf("cache of the Hub: %w; name a folder by data.hub_cache of the settings, or HF_HUB_CACHE", err)
-	}
-	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
-}
-
-// newCache returns the cache in a folder, or in the default one. Earlier versions had
-// a layout of their own, there or in a folder of their own. Where there is no folder, only
-// what needs the Hub fails.
-func newCache(dir string) cache {
-	folder, err := CacheFolder(dir)
-	if err != nil {
-		return cache{missing: err}
-	}
-	old := []string{folder}
-	if user, err := userfolder.Cache(); err == nil {
-		old = append(old, filepath.Join(user, "tunebus", "hub"))
-	}
-	return cache{dir: folder, old: old}
-}
-
-// ListCached lists what tunebus keeps in the cache in a folder; of an empty name, in the
+// List lists what tunebus keeps in the cache in a folder; of an empty name, in the
 // default one. A folder that does not exist holds nothing.
-func ListCached(ctx context.Context, dir string) ([]Cached, error) {
-	folder, err := CacheFolder(dir)
+func List(ctx context.Context, dir string) ([]Cached, error) {
+	folder, err := Folder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +44,7 @@ func ListCached(ctx context.Context, dir string) ([]Cached, error) {
 	var all []Cached
 	for _, k := range []hubapi.Kind{hubapi.Models, hubapi.Datasets} {
 		var found []repositoryFolder
-		here, err := repositoriesIn(folder, string(k)+"--", ours)
+		here, err := repositoriesIn(folder, string(k)+"--", Ours)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +130,7 @@ func inspect(ctx context.Context, dir string) (Cached, error) {
 			c.Bytes += info.Size()
 		}
 		// A file that is shared has the time at which its content was written.
-		if t := info.ModTime(); t.After(c.Used) && (!c.shares() || d.IsDir() || strings.HasPrefix(d.Name(), completeMarker)) {
+		if t := info.ModTime(); t.After(c.Used) && (!c.shares() || d.IsDir() || strings.HasPrefix(d.Name(), Marker)) {
 			c.Used = t
 		}
 		return nil
@@ -171,7 +139,7 @@ func inspect(ctx context.Context, dir string) (Cached, error) {
 }
 
 // shares reports whether the files have a second name where huggingface_hub looks.
-func (c Cached) shares() bool { return filepath.Base(filepath.Dir(c.dir)) == ours }
+func (c Cached) shares() bool { return filepath.Base(filepath.Dir(c.dir)) == Ours }
 
 // Remove removes it from the cache. The next run that names it fetches it again.
 func (c Cached) Remove() error {
@@ -241,7 +209,7 @@ func removeUnused(repository string, blobs []string) error {
 		return err
 	}
 	for _, name := range blobs {
-		if isHex(name) && !used[name] {
+		if hubapi.IsDigest(name) && !used[name] {
 			if err := os.Remove(filepath.Join(repository, "blobs", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -1,4 +1,4 @@
-package huggingface_test
+package cachelist_test
 
 import (
 	"os"
@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/huggingface"
+	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 )
 
-// TestListCached: each commit of the cache is listed with its size and the time of its
+// TestList: each commit of the cache is listed with its size and the time of its
 // last use, also what a killed process left half removed; nothing else is.
-func TestListCached(t *testing.T) {
+func TestList(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if all, err := huggingface.ListCached(t.Context(), filepath.Join(dir, "none")); err != nil || len(all) != 0 {
+	if all, err := cachelist.List(t.Context(), filepath.Join(dir, "none")); err != nil || len(all) != 0 {
 		t.Errorf("of no folder: %v, %v", all, err)
 	}
 	commit := strings.Repeat("a", 40)
@@ -40,7 +40,7 @@ func TestListCached(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := huggingface.ListCached(t.Context(), dir)
+	all, err := cachelist.List(t.Context(), dir)
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -55,7 +55,7 @@ func TestListCached(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if all, err := huggingface.ListCached(t.Context(), dir); err != nil || len(all) != 0 {
+	if all, err := cachelist.List(t.Context(), dir); err != nil || len(all) != 0 {
 		t.Errorf("left: %+v, %v", all, err)
 	}
 	for _, stays := range []string{"models/owner--name/refs/main", "datasets/o--d/notes.txt", "elsewhere/o--d/" + commit} {
