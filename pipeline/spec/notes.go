@@ -85,7 +85,7 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 		"fine_tuner.rank", "fine_tuner.lora_alpha", "fine_tuner.lora_dropout", "fine_tuner.target_modules", "fine_tuner.bias",
 		"fine_tuner.use_rslora", "fine_tuner.loftq_config", "fine_tuner.load_in_4bit", "fine_tuner.load_in_8bit",
 		"fine_tuner.use_dora", "fine_tuner.modules_to_save", "fine_tuner.rank_pattern", "fine_tuner.alpha_pattern")
-	void(f.LRSchedulerType == "constant", `fine_tuner.lr_scheduler_type = "constant" has no warm-up; "constant_with_warmup" has one`,
+	void(f.LRSchedulerType == "constant" && (f.WarmupSteps > 0 || f.WarmupRatio > 0), `fine_tuner.lr_scheduler_type = "constant" has no warm-up; "constant_with_warmup" has one`,
 		"fine_tuner.warmup_steps", "fine_tuner.warmup_ratio")
 	void(f.WarmupRatio > 0 && f.LRSchedulerType != "constant", "fine_tuner.warmup_ratio says how long it takes", "fine_tuner.warmup_steps")
 	of := "fine_tuner.optimizer = " + strconv.Quote(cmp.Or(f.Optimizer, "adamw_torch"))

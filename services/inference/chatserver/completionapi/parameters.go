@@ -94,7 +94,7 @@ func shared() map[string]parameter {
 		"seed": func(r *Request, value json.RawMessage) error {
 			r.Sampling.Seed = new(int64)
 			if json.Unmarshal(value, r.Sampling.Seed) != nil {
-				return errors.New("want a whole number")
+				return errors.New("want a whole number of 64 bits")
 			}
 			return nil
 		},
@@ -193,9 +193,6 @@ func boolean(value json.RawMessage, to *bool) error {
 func within(value json.RawMessage, least, most int, to *int) error {
 	if json.Unmarshal(value, to) != nil || *to < least || *to > most {
 		*to = 0
-		if most == math.MaxInt32 {
-			return fmt.Errorf("want a whole number, %d or more", least)
-		}
 		return fmt.Errorf("want a whole number, %d to %d", least, most)
 	}
 	return nil
