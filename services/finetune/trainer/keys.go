@@ -18,15 +18,6 @@ func changed(s events.Specification) []structconf.Value {
 	return slices.DeleteFunc(structconf.Changed(s), func(v structconf.Value) bool { return v.Section != section })
 }
 
-// changedKeys returns their names.
-func changedKeys(s events.Specification) []string {
-	names := []string{}
-	for _, v := range changed(s) {
-		names = append(names, v.Name)
-	}
-	return names
-}
-
 // ours are the keys that tunebus honours itself, whoever trains.
 func ours() []string {
 	return []string{
@@ -46,28 +37,80 @@ func oursInTokens() []string {
 // not have one of them refuses the job; of the other keys there is a note.
 func decisive() []string {
 	return []string{
-		"method", "devices", "max_steps", "early_stopping_patience", "load_best_model_at_end",
-		"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lr_scheduler_kwargs", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
+		"method", "devices", "full_finetuning", "load_in_4bit", "load_in_8bit", "target_modules", "use_rslora", "use_dora", "loftq_config",
+		"modules_to_save", "rank_pattern", "alpha_pattern", "max_steps", "early_stopping_patience", "load_best_model_at_end",
+		"lr_scheduler_kwargs", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
 	}
+}
+
+// listing is the list of a description that has the value of a key.
+type listing struct {
+	field string // of the description
+	has   []string
+	value string
+}
+
+// listed returns the list that says whether a trainer honours a key with the value that it
+// has; ok is false where its keys alone say so.
+func listed(key string, f events.FineTuner, d child.Description) (l listing, ok bool) {
+	switch key {
+	case "method":
+		l = listing{"methods", d.Methods, f.Method}
+	case "full_finetuning":
+		l = listing{"methods", d.Methods, methodFull}
+	case "load_in_4bit":
+		l = listing{"quantisation", d.Quantisation, "4bit"}
+	case "load_in_8bit":
+		l = listing{"quantisation", d.Quantisation, "8bit"}
+	}
+	return l, l.has != nil
+}
+
+// The methods of a description that say whether an adapter or all weights are trained.
+const (
+	methodLoRA  = "lora"
+	methodQLoRA = "qlora"
+	methodFull  = "full"
+)
+
+// trainsAdapters reports whether a trainer has adapters. One that names neither these nor
+// full fine-tuning does not say.
+func trainsAdapters(d child.Description) bool {
+	return !slices.Contains(d.Methods, methodFull) || slices.Contains(d.Methods, methodLoRA) || slices.Contains(d.Methods, methodQLoRA)
+}
+
+// honours reports whether a trainer honours a key that a person changed.
+func honours(key string, f events.FineTuner, d child.Description) bool {
+	if l, ok := listed(key, f, d); ok {
+		return slices.Contains(l.has, l.value)
+	}
+	return slices.Contains(d.Keys, key)
 }
 
 // keyNotes are the notes about the keys that a person changed and that the trainer does
 // not honour.
 func keyNotes(s events.Specification, d child.Description) (notes []string) {
-	known := slices.Concat(ours(), d.Keys)
+	known := ours()
 	if d.Rows == child.RowsTokens {
 		known = append(known, oursInTokens()...)
 	}
-	named := map[string]bool{} // notes of the specification itself
-	for _, f := range spec.EngineNotes(s, events.Finetune, s.FineTuner.Engine) {
-		named[f.Key] = true
-	}
+	named := noted(s)
 	for _, v := range changed(s) {
-		if !slices.Contains(known, v.Name) && !named[section+"."+v.Name] {
+		if !slices.Contains(known, v.Name) && !honours(v.Name, s.FineTuner, d) && !named[v.Name] {
 			notes = append(notes, fmt.Sprintf("%s.%s = %s: the trainer %s does not honour it", section, v.Name, v.Text, d.Name))
 		}
 	}
 	return notes
+}
+
+// noted are the keys that have a note of the specification itself, such as those that have
+// no effect.
+func noted(s events.Specification) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range spec.EngineNotes(s, events.Finetune, s.FineTuner.Engine) {
+		names[strings.TrimPrefix(f.Key, section+".")] = true
+	}
+	return names
 }
 
 // refusedKeys returns why a trainer cannot do what a specification asks for.
@@ -75,29 +118,27 @@ func keyNotes(s events.Specification, d child.Description) (notes []string) {
 func refusedKeys(s events.Specification, d child.Description, images bool) error {
 	f := s.FineTuner
 	var faults []string
-	want := func(key, value string, has []string) {
-		if has != nil && !slices.Contains(has, value) && slices.Contains(changedKeys(s), key) {
-			faults = append(faults, fmt.Sprintf("%s.%s = %q: the trainer %s has %s", section, key, value, d.Name, strings.Join(has, ", ")))
-		}
-	}
-	void := map[string]bool{}
-	for _, n := range spec.EngineNotes(s, events.Finetune, f.Engine) {
-		void[n.Key] = true
-	}
+	values := map[string][]string{"optimizer": d.Optimizers, "lr_scheduler_type": d.Schedulers}
+	void := noted(s)
 	for _, v := range changed(s) {
-		if slices.Contains(decisive(), v.Name) && !slices.Contains(d.Keys, v.Name) && !void[section+"."+v.Name] {
-			faults = append(faults, fmt.Sprintf("%s.%s = %s: the trainer %s does not have this key", section, v.Name, v.Text, d.Name))
+		if has := values[v.Name]; has != nil && !slices.Contains(has, v.Text) {
+			faults = append(faults, fmt.Sprintf("%s.%s = %q: the trainer %s has %s", section, v.Name, v.Text, d.Name, strings.Join(has, ", ")))
 		}
-	}
-	want("optimizer", f.Optimizer, d.Optimizers)
-	want("lr_scheduler_type", f.LRSchedulerType, d.Schedulers)
-	lacks := func(key, bits string, asked bool) {
-		if asked && d.Quantisation != nil && !slices.Contains(d.Quantisation, bits) {
-			faults = append(faults, fmt.Sprintf("%s.%s = true: the trainer %s does not have it", section, key, d.Name))
+		if !slices.Contains(decisive(), v.Name) || void[v.Name] || honours(v.Name, f, d) {
+			continue
 		}
+		fault := fmt.Sprintf("%s.%s = %s: the trainer %s does not have this key", section, v.Name, v.Text, d.Name)
+		if l, ok := listed(v.Name, f, d); ok {
+			fault = fmt.Sprintf("%s.%s = %s: the trainer %s does not have it", section, v.Name, v.Text, d.Name)
+			if len(l.has) > 0 {
+				fault += fmt.Sprintf(" (%s: %s)", l.field, strings.Join(l.has, ", "))
+			}
+		}
+		faults = append(faults, fault)
 	}
-	lacks("load_in_4bit", "4bit", f.LoadIn4bit)
-	lacks("load_in_8bit", "8bit", f.LoadIn8bit)
+	if !f.FullFinetuning && !trainsAdapters(d) {
+		faults = append(faults, fmt.Sprintf("%s.full_finetuning = false: the trainer %s trains no adapter (methods: %s)", section, d.Name, strings.Join(d.Methods, ", ")))
+	}
 	if images && !d.Vision {
 		faults = append(faults, fmt.Sprintf("the rows have images, and the trainer %s reads none", d.Name))
 	}

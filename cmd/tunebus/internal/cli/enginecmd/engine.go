@@ -111,8 +111,9 @@ func Check(s *session.Session) *cobra.Command {
 checkpoint, stopped, killed, with a connection that breaks, and with too little
 memory. Without a command it is services.finetune.command of the settings.
 
-The results of all jobs have to be equal. There is no server, and no model unless
---model names one. The exit status is 3 if there is a fault.`,
+The results of all jobs have to be equal. There is no server, and the model is a
+small one of random weights unless --model names another. The exit status is 3 if
+there is a fault.`,
 		Example: `  tunebus engine check -- python3 trainer.py
   tunebus engine check --set fine_tuner.rank=8 -- python3 trainer.py`,
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -150,7 +151,7 @@ The results of all jobs have to be equal. There is no server, and no model unles
 	}
 	addEnvironment(c, &f.environment)
 	c.Flags().StringArrayVar(&f.set, "set", nil, "key of the jobs, as fine_tuner.rank=8; may be repeated")
-	c.Flags().StringVar(&f.model, "model", "", "folder of a base model; default: one without weights")
+	c.Flags().StringVar(&f.model, "model", "", "folder of a base model; default: a small one of random weights")
 	c.Flags().BoolVar(&f.notExact, "not-exact", false, "do not compare the results")
 	return c
 }
