@@ -1,6 +1,6 @@
 // Package preflight checks before a run starts whether everything that it needs
 // can be had from this machine: models and data of the Hub, a judge, a worker
-// for the queue of each phase, and MLflow.
+// for the queue of each phase with its program, and MLflow.
 //
 // All checks run at once and within 15 seconds, and everything that is missing
 // is named at once, with what to do about it. Only what the run cannot do
@@ -124,6 +124,8 @@ func find(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r 
 	}
 	for _, step := range spec.Plan(s) {
 		check(func() *Missing { return worker(cfg, step) })
+		check(func() *Missing { return program(ctx, cfg, step) })
+		check(func() *Missing { return sharedFolder(cfg, s, step) })
 	}
 	check(func() *Missing { return TrackingServer(ctx, cfg) })
 	check(func() *Missing { return trackingFolder(cfg) })
