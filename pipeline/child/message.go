@@ -2,9 +2,11 @@ package child
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -295,9 +297,27 @@ func badJSON(line []byte, err error) error {
 		hint = "; JSON has no NaN and no Infinity, send null"
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s is a %s, want a value of another type: %s", wrong.Field, wrong.Value, start(line))
+		return fmt.Errorf("%s is a %s, want a value of another type: %s", cmp.Or(wrongPoint(line, wrong.Field), wrong.Field), wrong.Value, start(line))
 	}
 	return fmt.Errorf("it is no JSON object%s: %s", hint, start(line))
+}
+
+// wrongPoint is the first point that is no number, where the field that is of another type
+// has points; empty otherwise.
+func wrongPoint(line []byte, field string) string {
+	var message struct {
+		Points map[string]json.RawMessage `json:"points"`
+	}
+	if field != "points" || json.Unmarshal(line, &message) != nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(message.Points)) {
+		var number *float64
+		if json.Unmarshal(message.Points[name], &number) != nil {
+			return field + "." + cut(name)
+		}
+	}
+	return ""
 }
 
 func notNegative(name string, n int64) error {

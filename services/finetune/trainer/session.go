@@ -115,6 +115,9 @@ func (s *session) fail(err error) {
 }
 
 func (s *session) handle(ctx context.Context, m child.Message) {
+	if s.fault != nil { // what it sent before it was killed, such as the first steps of a refused job
+		return
+	}
 	switch m := m.(type) {
 	case child.Hello:
 		s.hello(ctx, m)
@@ -142,9 +145,7 @@ func (s *session) handle(ctx context.Context, m child.Message) {
 			s.say(fmt.Sprintf("the trainer sent a message of the type %q, which this worker does not know", m.Type))
 		}
 	case child.Fault:
-		if s.fault == nil {
-			s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(m.Err)}
-		}
+		s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(m.Err)}
 	}
 }
 

@@ -106,6 +106,7 @@ func (c *caller) classifyStatus(e *modelapi.Error) failure {
 		if s == http.StatusTooManyRequests {
 			f.waitsFor = "the rate limit of the model server at " + c.client.Name
 		}
+		f.waitsFor += until(e)
 	case e.IsUnsupported():
 		f.code, f.do = codeParameter, "change the key of the section inferencer that it is about"
 	case s == http.StatusBadRequest || s == http.StatusRequestEntityTooLarge || s == http.StatusUnprocessableEntity:
@@ -113,6 +114,18 @@ func (c *caller) classifyStatus(e *modelapi.Error) failure {
 		f.code, f.do = codeNoServer, checkEndpoint
 	}
 	return f
+}
+
+// until says when the pause ends that a server asks for; empty if it is short.
+func until(e *modelapi.Error) string {
+	if e.RetryAfter < 10*time.Second {
+		return ""
+	}
+	text := ", until " + time.Now().Add(e.RetryAfter).Format(time.TimeOnly)
+	if e.Longer != "" {
+		text += fmt.Sprintf(" (it asks for a pause of %s)", e.Longer)
+	}
+	return text
 }
 
 // jobError is the error of the job that a failure with a code causes.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,8 +61,15 @@ func addEnvironment(c *cobra.Command, to *[]string) {
 // named returns the command of an engine that was installed, if the arguments are its
 // name, or else what commandOf returns.
 func named(s *session.Session, c *cobra.Command, args, environment []string) (command, more []string, err error) {
-	if len(args) != 1 || c.ArgsLenAtDash() >= 0 || !slices.Contains(names(), args[0]) {
+	if len(args) != 1 || c.ArgsLenAtDash() >= 0 {
 		return commandOf(s, args, environment)
+	}
+	if !slices.Contains(names(), args[0]) {
+		if _, err := exec.LookPath(args[0]); err == nil {
+			return commandOf(s, args, environment)
+		}
+		return nil, nil, exit.Input(fmt.Errorf("%q is no engine that says what it is, and no program; want one of %s, a command behind --, or no name: that is services.finetune.command of the settings",
+			args[0], strings.Join(names(), ", ")))
 	}
 	cfg, err := s.Settings()
 	if err != nil {

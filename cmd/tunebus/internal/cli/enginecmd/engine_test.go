@@ -116,6 +116,12 @@ func TestDescribe(t *testing.T) {
 	if _, out, screen := clitest.Run(t, "doctor", "--settings", settings, "--server", "127.0.0.1:1"); !strings.Contains(out, "chain 1, reads tokens, devices: cpu") {
 		t.Errorf("doctor says\n%s\n%s", out, screen)
 	}
+	for _, name := range []string{"openai", "no-such"} {
+		status, _, screen = clitest.Run(t, "engine", "describe", name)
+		if want := `"` + name + `" is no engine that says what it is, and no program; want one of trl, unsloth, a command behind --`; status != 2 || !strings.Contains(screen, want) {
+			t.Errorf("status %d\n%s", status, screen)
+		}
+	}
 	status, _, screen = clitest.Run(t, "engine", "describe")
 	if status != 2 || !strings.Contains(screen, "services.finetune.command") {
 		t.Errorf("without a command: status %d\n%s", status, screen)

@@ -170,8 +170,7 @@ func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
 }
 
 // worker checks whether a service of this process takes the jobs of a phase. No
-// other process can, so the job would wait for ever. Intake refuses a queue that
-// the server does not have.
+// other process can, so the job would wait for ever.
 func worker(cfg settings.Settings, step events.Step) *Missing {
 	section := spec.Section(step.Phase)
 	if step.Phase == events.Finetune {
@@ -187,8 +186,18 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		}
 	}
 	queue := cfg.Worker(step.Phase).Queue
-	if inprocess.Takes(cfg, step.Phase, step.Queue) || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
+	if inprocess.Takes(cfg, step.Phase, step.Queue) {
 		return nil
+	}
+	why := fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue)
+	if !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) { // a name of the person's own
+		return &Missing{
+			What:   section + ".queue",
+			Why:    why,
+			Do:     fmt.Sprintf("write queue = %q into the section services.%s of the settings, such as in ./tunebus.toml, or leave %s.queue out", step.Queue, step.Phase, section),
+			Needed: true,
+			Input:  true,
+		}
 	}
 	if step.Phase == events.Finetune && step.Queue == spec.Command && len(cfg.Finetune.Command) == 0 {
 		return &Missing{
@@ -204,7 +213,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 	}
 	return &Missing{
 		What:   section + ".engine",
-		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
+		Why:    why,
 		Do:     fmt.Sprintf("leave %s.engine and %s.queue out, or submit the run to a server whose workers take jobs of that queue", section, section),
 		Needed: true,
 		Input:  true,

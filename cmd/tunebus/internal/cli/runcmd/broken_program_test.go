@@ -90,3 +90,15 @@ func TestNoSharedFolder(t *testing.T) {
 		t.Errorf("status %d\n%s", status, screen)
 	}
 }
+
+// TestQueueOfAName: a run whose jobs go to a queue that no service of this process has is told how
+// the service gets it.
+func TestQueueOfAName(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := append([]string{"run", "--config", clitest.Quickstart(), "--set", "fine_tuner.queue=gpu"}, clitest.Folders(dir)...)
+	status, _, screen := clitest.Run(t, args...)
+	if status != 2 || !strings.Contains(screen, `write queue = "gpu" into the section services.finetune of the settings`) || strings.Contains(screen, "tunebus setup") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+}
