@@ -2,7 +2,6 @@ package child
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -297,27 +296,20 @@ func badJSON(line []byte, err error) error {
 		hint = "; JSON has no NaN and no Infinity, send null"
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s is a %s, want a value of another type: %s", cmp.Or(wrongPoint(line, wrong.Field), wrong.Field), wrong.Value, start(line))
+		if wrong.Field == "points" {
+			wrong.Field = wrongPoint(line)
+		}
+		return fmt.Errorf("%s is a %s, want a value of another type: %s", wrong.Field, wrong.Value, start(line))
 	}
 	return fmt.Errorf("it is no JSON object%s: %s", hint, start(line))
 }
 
-// wrongPoint is the first point that is no number, where the field that is of another type
-// has points; empty otherwise.
-func wrongPoint(line []byte, field string) string {
-	var message struct {
-		Points map[string]json.RawMessage `json:"points"`
-	}
-	if field != "points" || json.Unmarshal(line, &message) != nil {
-		return ""
-	}
-	for _, name := range slices.Sorted(maps.Keys(message.Points)) {
-		var number *float64
-		if json.Unmarshal(message.Points[name], &number) != nil {
-			return field + "." + cut(name)
-		}
-	}
-	return ""
+// wrongPoint names the points that are no numbers.
+func wrongPoint(line []byte) string {
+	var m struct{ Points map[string]any }
+	_ = json.Unmarshal(line, &m) // points that are no object have no names
+	maps.DeleteFunc(m.Points, func(_ string, v any) bool { _, number := v.(float64); return number || v == nil })
+	return strings.TrimSuffix("points."+cut(strings.Join(slices.Sorted(maps.Keys(m.Points)), ", points.")), ".")
 }
 
 func notNegative(name string, n int64) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/honoured"
 	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
@@ -169,11 +170,11 @@ func (s *session) hello(ctx context.Context, h child.Hello) {
 		}
 	}
 	images := s.file.Training.Images > 0 || s.file.Validation != nil && s.file.Validation.Images > 0
-	if err := refusedKeys(specification, d, images); err != nil {
+	if err := honoured.Refused(specification, d, images); err != nil {
 		s.fail(engine.Permanent(child.BadKey, err))
 		return
 	}
-	for _, note := range keyNotes(specification, d) {
+	for _, note := range honoured.Notes(specification, d) {
 		if !slices.Contains(s.res.Notes, note) {
 			s.res.Notes = append(s.res.Notes, note)
 		}

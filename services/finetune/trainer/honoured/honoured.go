@@ -1,4 +1,6 @@
-package trainer
+// Package honoured says which keys of a specification a trainer does not honour, by its
+// description.
+package honoured
 
 import (
 	"fmt"
@@ -87,9 +89,9 @@ func honours(key string, f events.FineTuner, d child.Description) bool {
 	return slices.Contains(d.Keys, key)
 }
 
-// keyNotes are the notes about the keys that a person changed and that the trainer does
+// Notes are the notes about the keys that a person changed and that the trainer does
 // not honour.
-func keyNotes(s events.Specification, d child.Description) (notes []string) {
+func Notes(s events.Specification, d child.Description) (notes []string) {
 	known := ours()
 	if d.Rows == child.RowsTokens {
 		known = append(known, oursInTokens()...)
@@ -113,9 +115,9 @@ func noted(s events.Specification) map[string]bool {
 	return names
 }
 
-// refusedKeys returns why a trainer cannot do what a specification asks for.
+// Refused returns why a trainer cannot do what a specification asks for.
 // images says that rows have some.
-func refusedKeys(s events.Specification, d child.Description, images bool) error {
+func Refused(s events.Specification, d child.Description, images bool) error {
 	f := s.FineTuner
 	var faults []string
 	values := map[string][]string{"optimizer": d.Optimizers, "lr_scheduler_type": d.Schedulers}
