@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -295,9 +296,20 @@ func badJSON(line []byte, err error) error {
 		hint = "; JSON has no NaN and no Infinity, send null"
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "points" {
+			wrong.Field = wrongPoint(line)
+		}
 		return fmt.Errorf("%s is a %s, want a value of another type: %s", wrong.Field, wrong.Value, start(line))
 	}
 	return fmt.Errorf("it is no JSON object%s: %s", hint, start(line))
+}
+
+// wrongPoint names the points that are no numbers.
+func wrongPoint(line []byte) string {
+	var m struct{ Points map[string]any }
+	_ = json.Unmarshal(line, &m) // points that are no object have no names
+	maps.DeleteFunc(m.Points, func(_ string, v any) bool { _, number := v.(float64); return number || v == nil })
+	return strings.TrimSuffix("points."+cut(strings.Join(slices.Sorted(maps.Keys(m.Points)), ", points.")), ".")
 }
 
 func notNegative(name string, n int64) error {

@@ -192,6 +192,7 @@ func TestFaults(t *testing.T) {
 		"two hellos":    {"say " + hello + "\nsay " + hello, "line 2 of the trainer is another hello"},
 		"other":         {`say {"type":"hello","protocol":2,"name":"x","rows":"tokens"}`, "the trainer speaks version 2 of the protocol, and this worker version 1"},
 		"long line":     {"say " + hello + "\nbytes 2000000", "line 2 of the trainer is longer than 1048576 bytes"},
+		"a text":        {"say " + hello + "\n" + `say {"type":"progress","step":1,"points":{"epoch":1,"loss":"high"}}`, "points.loss is a string, want a value of another type"},
 		"NaN":           {"say " + hello + "\n" + `say {"type":"progress","step":1,"points":{"loss":NaN}}`, "JSON has no NaN and no Infinity, send null"},
 		"wrong type":    {"say " + hello + "\n" + `say {"type":"progress","step":"one"}`, "step is a string"},
 		"wrong stage":   {"say " + hello + "\n" + `say {"type":"stage","stage":"dream"}`, `stage = "dream", want load`},

@@ -121,7 +121,16 @@ func crashed(state *events.PhaseState, n int) error {
 	if stalled == 0 {
 		return &engine.JobError{Code: "crashed", Err: fmt.Errorf("gave up after %d attempts that %s", n, killed)}
 	}
-	text := fmt.Sprintf("gave up after %d attempts that made no progress; the last one: %v", stalled, lastError(state, events.Attempt.Stalled))
+	what, last := "made no progress; the last one", int64(0)
+	for _, a := range state.Attempts {
+		if a.Stalled() {
+			last = a.Ended.LastStep
+		}
+	}
+	if last > 0 { // what they did up to there is kept
+		what = fmt.Sprintf("came to a standstill, the last one behind step %d", last)
+	}
+	text := fmt.Sprintf("gave up after %d attempts that %s: %v", stalled, what, lastError(state, events.Attempt.Stalled))
 	if stalled < n {
 		text += fmt.Sprintf("; %d more %s", n-stalled, killed)
 	}

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from trainer import Message, Stop, Worker
-from wrapper import Wrapped, dataset, is_whole, main, numbers, step_of
+from wrapper import Wrapped, dataset, is_whole, main, modules, numbers, step_of
 
 # The file that Axolotl looks for, in an earlier and in a later version.
 TRIGGERS = (".axolotl_save_checkpoint", "axolotl_checkpoint.save")
@@ -28,8 +28,8 @@ DESCRIPTION: Message = {
     "methods": ["lora", "qlora", "full"],
     "quantisation": ["4bit", "8bit"],
     "keys": [
-        "max_sequence_length", "full_finetuning", "load_in_4bit", "load_in_8bit", "rank", "lora_alpha", "lora_dropout", "packing",
-        "device_train_batch_size", "grad_accumulation", "epochs", "learning_rate", "warmup_steps", "weight_decay", "lr_scheduler_type",
+        "max_sequence_length", "full_finetuning", "load_in_4bit", "load_in_8bit", "rank", "lora_alpha", "lora_dropout", "target_modules",
+        "packing", "device_train_batch_size", "grad_accumulation", "epochs", "learning_rate", "warmup_steps", "weight_decay", "lr_scheduler_type",
         "optimizer", "seed", "save_steps", "max_grad_norm",
     ],
 }
@@ -51,8 +51,9 @@ def config(job: Message, data: Path, output: Path) -> Message:
     if not keys["full_finetuning"]:
         out |= {
             "adapter": "qlora" if keys["load_in_4bit"] else "lora", "lora_r": keys["rank"], "lora_alpha": keys["lora_alpha"],
-            "lora_dropout": keys["lora_dropout"], "lora_target_linear": True,
+            "lora_dropout": keys["lora_dropout"],
         }
+        out |= {"lora_target_modules": modules(job)} if modules(job) else {"lora_target_linear": True}
     if job["resume"]:
         out["resume_from_checkpoint"] = job["resume"]["folder"]
     return out

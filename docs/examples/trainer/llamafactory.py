@@ -1,7 +1,7 @@
 """A trainer for tunebus that has LLaMA-Factory train.
 
-It promises: LoRA and full fine-tuning, the loss of each step, and checkpoints from which a
-later attempt goes on. It cannot promise to save at a stop: LLaMA-Factory dies of SIGTERM
+It promises: LoRA and full fine-tuning without quantisation, the loss of each step, and
+checkpoints from which a later attempt goes on. It cannot promise to save at a stop: LLaMA-Factory dies of SIGTERM
 without a checkpoint, so that the steps since the last one are made again.
 """
 
@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 from trainer import Message, Stop, Worker
-from wrapper import Step, Wrapped, dataset, main, numbers
+from wrapper import Step, Wrapped, dataset, main, modules, numbers
 
 DESCRIPTION: Message = {
     "protocol": 1,
     "name": "llamafactory",
     "rows": "messages",
     "methods": ["lora", "full"],
+    "quantisation": [],
     "keys": [
-        "max_sequence_length", "full_finetuning", "rank", "lora_alpha", "lora_dropout", "device_train_batch_size", "grad_accumulation",
+        "max_sequence_length", "full_finetuning", "rank", "lora_alpha", "lora_dropout", "target_modules", "device_train_batch_size", "grad_accumulation",
         "epochs", "learning_rate", "warmup_steps", "weight_decay", "lr_scheduler_type", "optimizer", "seed", "save_steps", "max_grad_norm",
     ],
 }
@@ -39,7 +40,8 @@ def config(job: Message, data: Path, output: Path) -> Message:
         "max_grad_norm": keys["max_grad_norm"], "seed": job["seed"], "data_seed": job["seed"], "report_to": "none",
     }
     if not keys["full_finetuning"]:
-        out |= {"lora_rank": keys["rank"], "lora_alpha": int(keys["lora_alpha"]), "lora_dropout": keys["lora_dropout"], "lora_target": "all"}
+        out |= {"lora_rank": keys["rank"], "lora_alpha": int(keys["lora_alpha"]), "lora_dropout": keys["lora_dropout"]}
+        out["lora_target"] = ",".join(modules(job)) or "all"
     if job["resume"]:
         out["resume_from_checkpoint"] = job["resume"]["folder"]
     return out

@@ -33,7 +33,7 @@ DESCRIPTION: Message = {
     "rows": "tokens",
     "versions": {"python": sys.version.split()[0]},
     "devices": ["cpu"],
-    "methods": ["chain"],
+    "methods": ["lora", "full"],  # a trainer names those that it has; this one trains neither
     "keys": ["epochs", "device_train_batch_size", "grad_accumulation", "seed", "save_steps"],
 }
 

@@ -138,6 +138,12 @@ def numbers(values: dict[str, Any], names: dict[str, str]) -> dict[str, float | 
     return points
 
 
+def modules(job: Message) -> list[str]:
+    """The modules that get an adapter, where a person chose some; none: all linear ones."""
+    chosen: list[str] = job["keys"]["target_modules"] if "target_modules" in job["changed"] else []
+    return [] if "all-linear" in chosen else chosen
+
+
 def dataset(job: Message, to: Path) -> None:
     """Write the rows in the order of the job, as conversations alone."""
     with open(job["training"]["messages"]) as rows, open(to, "w") as out:

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/child/jobkeys"
 )
 
 const (
@@ -190,11 +191,10 @@ func (s *suite) take(a *attempt, job child.Job, m child.Message) error {
 
 // job writes the files of a job.
 func (s *suite) job(folder string, from *child.Resume) (child.Job, error) {
-	job := child.Job{
-		Run: "check", Attempt: 1, Keys: s.cfg.Keys, Changed: []string{}, Seed: s.cfg.Keys.Seed,
-		Output: child.Output{
-			Model: filepath.Join(folder, "model"), Checkpoints: filepath.Join(folder, "checkpoints"), Artifacts: filepath.Join(folder, "artifacts"),
-		},
+	job := jobkeys.Training(s.cfg.Keys)
+	job.Run, job.Attempt = "check", 1
+	job.Output = child.Output{
+		Model: filepath.Join(folder, "model"), Checkpoints: filepath.Join(folder, "checkpoints"), Artifacts: filepath.Join(folder, "artifacts"),
 	}
 	if err := errors.Join(os.MkdirAll(job.Output.Checkpoints, 0o700), os.MkdirAll(job.Output.Artifacts, 0o700)); err != nil {
 		return job, err
@@ -206,7 +206,7 @@ func (s *suite) job(folder string, from *child.Resume) (child.Job, error) {
 	model := s.cfg.Model
 	if model == "" {
 		model = filepath.Join(folder, "base")
-		if err := emptyModel(model); err != nil {
+		if err := smallModel(model); err != nil {
 			return job, err
 		}
 	}
@@ -241,16 +241,6 @@ func writeRows(folder string) (child.Rows, error) {
 		messages = fmt.Appendf(messages, `{"messages":[{"role":"user","content":"What is %d + %d?"},{"role":"assistant","content":"%d"}],"ground_truth":"%d"}`+"\n", i, i, 2*i, 2*i)
 	}
 	return rows, errors.Join(os.WriteFile(rows.Tokens, tokens, 0o600), os.WriteFile(rows.Messages, messages, 0o600))
-}
-
-// emptyModel makes the folder of a model without any weights.
-func emptyModel(folder string) error {
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return err
-	}
-	weights := "\x02\x00\x00\x00\x00\x00\x00\x00{}" // the size of the header, and the header
-	return errors.Join(os.WriteFile(filepath.Join(folder, "config.json"), []byte("{}\n"), 0o600),
-		os.WriteFile(filepath.Join(folder, "model.safetensors"), []byte(weights), 0o600))
 }
 
 // completed returns why a run did not complete.

@@ -5,7 +5,23 @@ package jobkeys
 import (
 	"reflect"
 	"strings"
+
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/child"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
+
+// Training returns a job file with what the section fine_tuner says of a training. The
+// rest of the job is the caller's.
+func Training(f events.FineTuner) child.Job {
+	job := child.Job{Keys: Of(f), Changed: []string{}, Seed: f.Seed}
+	for _, v := range structconf.Changed(events.Specification{FineTuner: f}) {
+		if v.Section == "fine_tuner" {
+			job.Changed = append(job.Changed, v.Name)
+		}
+	}
+	return job
+}
 
 // Of returns the keys of a section, a struct, by their names. A list and a table without
 // entries are empty, not null.

@@ -42,3 +42,22 @@ func TestEveryKey(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+// TestTraining: a job file of a training names every key, those that differ from their
+// defaults, and the seed.
+func TestTraining(t *testing.T) {
+	t.Parallel()
+	f := spec.Defaults().FineTuner
+	f.GradAccumulation, f.SaveSteps, f.Seed = 2, 4, 7
+	job := jobkeys.Training(f)
+	keys, _ := job.Keys.(map[string]any)
+	if keys["grad_accumulation"] != 2 || keys["push_always"] != false || keys["adam_epsilon"] != 0.0 || job.Seed != 7 {
+		t.Errorf("its keys are %v, its seed is %d", keys, job.Seed)
+	}
+	if want := []string{"grad_accumulation", "seed", "save_steps"}; !slices.Equal(job.Changed, want) {
+		t.Errorf("the changed keys are %q, want %q", job.Changed, want)
+	}
+	if job := jobkeys.Training(spec.Defaults().FineTuner); job.Changed == nil || len(job.Changed) > 0 {
+		t.Errorf("without a change the changed keys are %#v", job.Changed)
+	}
+}

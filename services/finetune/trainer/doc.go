@@ -9,7 +9,7 @@
 // Rows are prepared as for the built-in engine, and written in the order of the job
 // file (rows.go). The trainer starts (engine.go). Its messages become steps, notes and
 // checkpoints of the job (session.go, checkpoints.go), and its description says
-// which keys it honours (keys.go). When it has ended, its result is read and stored
+// which keys it honours (package honoured). When it has ended, its result is read and stored
 // (result.go), or the reason is said (failure.go).
 //
 // A trainer that ends with its job is killed unless the worker shuts down: then it is

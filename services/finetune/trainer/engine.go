@@ -159,18 +159,11 @@ func (f folders) empty() error {
 
 // jobFile returns the content of the job file.
 func jobFile(job *engine.Job, base inputs.Base, rows preparedRows, f folders) child.Job {
-	s := job.Request.Specification.FineTuner
-	file := child.Job{
-		Run:        job.Request.RunID,
-		Attempt:    job.Attempt,
-		Model:      child.Model{Folder: base.Weights, Tokenizer: base.Tokens, Name: base.Name},
-		Keys:       jobkeys.Of(s),
-		Changed:    changedKeys(job.Request.Specification),
-		Seed:       s.Seed,
-		Training:   rows.training,
-		Validation: rows.validation,
-		Output:     child.Output{Model: f.model, Checkpoints: f.checkpoints, Artifacts: f.artifacts},
-	}
+	file := jobkeys.Training(job.Request.Specification.FineTuner)
+	file.Run, file.Attempt = job.Request.RunID, job.Attempt
+	file.Model = child.Model{Folder: base.Weights, Tokenizer: base.Tokens, Name: base.Name}
+	file.Training, file.Validation = rows.training, rows.validation
+	file.Output = child.Output{Model: f.model, Checkpoints: f.checkpoints, Artifacts: f.artifacts}
 	if base.Adapter != "" {
 		file.Model.Adapter = &base.Adapter
 	}

@@ -36,8 +36,8 @@ func (s *session) failed(e child.Error) error {
 	if e.Text == "" {
 		text = fmt.Errorf("the trainer said the error %s without a text", e.Class)
 	}
-	if own := section + "." + e.Key; e.Key != "" && !strings.HasPrefix(e.Text, own) {
-		text = fmt.Errorf("%s.%s: %w", section, e.Key, text)
+	if own := "fine_tuner." + e.Key; e.Key != "" && !strings.HasPrefix(e.Text, own) {
+		text = fmt.Errorf("%s: %w", own, text)
 	}
 	return &engine.JobError{Code: e.Class, Permanent: e.IsPermanent(), Err: s.withTail(text)}
 }

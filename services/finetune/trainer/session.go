@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
+	"github.com/tunebus/tunebus/services/finetune/trainer/honoured"
 	"github.com/tunebus/tunebus/services/finetune/trainer/verify"
 )
 
@@ -115,6 +116,9 @@ func (s *session) fail(err error) {
 }
 
 func (s *session) handle(ctx context.Context, m child.Message) {
+	if s.fault != nil { // what it sent before it was killed, such as the first steps of a refused job
+		return
+	}
 	switch m := m.(type) {
 	case child.Hello:
 		s.hello(ctx, m)
@@ -142,9 +146,7 @@ func (s *session) handle(ctx context.Context, m child.Message) {
 			s.say(fmt.Sprintf("the trainer sent a message of the type %q, which this worker does not know", m.Type))
 		}
 	case child.Fault:
-		if s.fault == nil {
-			s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(m.Err)}
-		}
+		s.fault = &engine.JobError{Code: "protocol", Err: s.withTail(m.Err)}
 	}
 }
 
@@ -168,11 +170,11 @@ func (s *session) hello(ctx context.Context, h child.Hello) {
 		}
 	}
 	images := s.file.Training.Images > 0 || s.file.Validation != nil && s.file.Validation.Images > 0
-	if err := refusedKeys(specification, d, images); err != nil {
+	if err := honoured.Refused(specification, d, images); err != nil {
 		s.fail(engine.Permanent(child.BadKey, err))
 		return
 	}
-	for _, note := range keyNotes(specification, d) {
+	for _, note := range honoured.Notes(specification, d) {
 		if !slices.Contains(s.res.Notes, note) {
 			s.res.Notes = append(s.res.Notes, note)
 		}

@@ -307,7 +307,8 @@ func TestKeysThatATrainerLacks(t *testing.T) {
 		s.FineTuner.Optimizer, s.FineTuner.LoadIn4bit = "lion", true
 		s.FineTuner.UseDoRA, s.FineTuner.MaxSteps = true, 7
 	})
-	const want = `fine_tuner.use_dora = true: the trainer rude does not have this key; fine_tuner.max_steps = 7: the trainer rude does not have this key; fine_tuner.optimizer = "lion": the trainer rude has adamw_torch, sgd; fine_tuner.load_in_4bit = true: the trainer rude does not have it`
+	const want = `fine_tuner.load_in_4bit = true: the trainer rude does not have it (quantisation: 8bit); fine_tuner.use_dora = true: the trainer rude does not have this key; ` +
+		`fine_tuner.max_steps = 7: the trainer rude does not have this key; fine_tuner.optimizer = "lion": the trainer rude has adamw_torch, sgd`
 	if done.Error == nil || done.Error.Code != "bad_key" || done.Error.Message != want {
 		t.Errorf("it completed as %s with %+v", done.Conclusion, done.Error)
 	}

@@ -71,7 +71,7 @@ func (c *caller) ask(ctx context.Context, r chatapi.Request, reload func(context
 			continue
 		}
 		f := c.classify(err, c.client.Timeout)
-		if f.code == codeNoModel && reload != nil && c.reloads.Add(1) <= maxReload {
+		if f.lost && reload != nil && c.reloads.Add(1) <= maxReload {
 			if err := reload(ctx); err != nil {
 				return chatapi.Reply{}, err
 			}

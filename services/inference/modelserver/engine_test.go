@@ -137,7 +137,8 @@ func TestFaults(t *testing.T) {
 		says      string
 	}{
 		"no key":          {models, answer(401, `{"error": {"message": "Incorrect API key provided: sk-secret"}}`), "unauthorized", true, "credentials.keys"},
-		"forbidden":       {chat, answer(403, `{"error": "sk-secret may not"}`), "unauthorized", true, "403 Forbidden"},
+		"forbidden":       {chat, answer(403, `{"error": "your network may not"}`), "unauthorized", true, "403 Forbidden: your network may not; what to do: if it wants a key"},
+		"forbidden, mute": {chat, answer(403, ``), "unauthorized", true, "403 Forbidden: it wants a key, and there is none for its origin"},
 		"other model":     {models, answer(200, `{"data": [{"id": "other/model"}]}`), "no_model", true, `it has "other/model"`},
 		"no such path":    {chat, answer(404, `{"detail": "Not Found"}`), "no_model", true, "mostly ends in /v1"},
 		"a web page":      {models, answer(200, `<!DOCTYPE html><html>Welcome</html>`), "bad_server", true, "a web page"},
@@ -175,6 +176,27 @@ func TestFaults(t *testing.T) {
 				t.Errorf("the server is not named: %v", err)
 			}
 		})
+	}
+}
+
+// TestForbidden: of a 403 the server's reason is said, without the key, and a model that the key
+// may not use is no wrong key.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	for body, c := range map[string]struct{ code, says string }{
+		`{"error": {"message": "Project proj_abc does not have access to model 'owner/base'", "type": "invalid_request_error", "code": "model_not_found"}}`: {
+			"no_model", "403 Forbidden: Project proj_abc does not have access to model 'owner/base'; what to do: check the name of the model, and that the account or the project of the key may use it",
+		},
+		`{"error": "sk-verysecret may not do this"}`: {"unauthorized", "403 Forbidden: [hidden] may not do this; what to do: have the key allowed to do this"},
+		``: {"unauthorized", "403 Forbidden: it does not accept the key; what to do: check the variable that credentials.keys names for its origin"},
+	} {
+		f := newFake(t)
+		f.routes["POST /v1/chat/completions"] = func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, body) }
+		_, _, err := run(t, f, 3, func(c *modelserver.Config, _ *events.PhaseRequested) { c.Key = "sk-verysecret" })
+		failed, ok := errors.AsType[*engine.JobError](err)
+		if !ok || failed.Code != c.code || !failed.Permanent || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "verysecret") {
+			t.Errorf("got %#v: %v, want %s: %s", failed, err, c.code, c.says)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 
 const checkEndpoint = "check that services.inference.endpoint is the address of OpenAI's API, which mostly ends in /v1"
 
+// keyExample shows what credentials.keys holds.
+const keyExample = `, such as "https://models.example=MODELS_KEY"`
+
 // failure says what follows from a failed call.
 type failure struct {
 	err error // for people, without the address and the key
@@ -37,6 +40,8 @@ type failure struct {
 	// again means that the same call may succeed later. Without it and without a code,
 	// only this row fails.
 	again bool
+	// lost means that the server has no such model, or not any more.
+	lost bool
 	// slow means that the server cannot keep up, and away that no response came.
 	slow, away bool
 	// garbage means that the response was none of OpenAI's API, and failed that the server
@@ -73,15 +78,23 @@ func (c *caller) classify(err error, timeout time.Duration) failure {
 func (c *caller) classifyStatus(e *modelapi.Error) failure {
 	f := failure{err: e, retryAfter: e.RetryAfter}
 	switch s := e.Status; {
+	case s == http.StatusForbidden && e.Code == "model_not_found":
+		f.code, f.do = codeNoModel, "check the name of the model, and that the account or the project of the key may use it"
+	case s == http.StatusForbidden && e.Message != "":
+		f.code, f.do = codeUnauthorized, "have the key allowed to do this, or name another variable for its origin in credentials.keys"
+		if !c.client.HasKey() {
+			f.do = "if it wants a key, name the variable that holds it in credentials.keys" + keyExample
+		}
 	case s == http.StatusUnauthorized || s == http.StatusForbidden:
 		f.code = codeUnauthorized
 		f.err = fmt.Errorf("%d %s: it does not accept the key", s, http.StatusText(s)) // the message may quote the key
 		f.do = "check the variable that credentials.keys names for its origin"
 		if !c.client.HasKey() {
 			f.err = fmt.Errorf("%d %s: it wants a key, and there is none for its origin", s, http.StatusText(s))
-			f.do = `name the variable that holds the key in credentials.keys, such as "https://models.example=MODELS_KEY"`
+			f.do = "name the variable that holds the key in credentials.keys" + keyExample
 		}
 	case s == http.StatusNotFound:
+		f.lost = true
 		f.code, f.do = codeNoModel, "check the path of services.inference.endpoint, which mostly ends in /v1, and the name of the model"
 	case s >= 300 && s < 400:
 		f.code, f.do = codeRedirects, "name the address that it leads to in services.inference.endpoint; the key is not sent to another one"
@@ -93,6 +106,7 @@ func (c *caller) classifyStatus(e *modelapi.Error) failure {
 		if s == http.StatusTooManyRequests {
 			f.waitsFor = "the rate limit of the model server at " + c.client.Name
 		}
+		f.waitsFor += until(e)
 	case e.IsUnsupported():
 		f.code, f.do = codeParameter, "change the key of the section inferencer that it is about"
 	case s == http.StatusBadRequest || s == http.StatusRequestEntityTooLarge || s == http.StatusUnprocessableEntity:
@@ -100,6 +114,18 @@ func (c *caller) classifyStatus(e *modelapi.Error) failure {
 		f.code, f.do = codeNoServer, checkEndpoint
 	}
 	return f
+}
+
+// until says when the pause ends that a server asks for; empty if it is short.
+func until(e *modelapi.Error) string {
+	if e.RetryAfter < 10*time.Second {
+		return ""
+	}
+	text := ", until " + time.Now().Add(e.RetryAfter).Format(time.TimeOnly)
+	if e.Longer != "" {
+		text += fmt.Sprintf(" (it asks for a pause of %s)", e.Longer)
+	}
+	return text
 }
 
 // jobError is the error of the job that a failure with a code causes.

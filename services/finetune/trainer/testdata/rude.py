@@ -44,7 +44,8 @@ def write_model() -> None:
 
 
 keys = ["epochs", *os.environ.get("KEYS", "").split()]
-tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], quantisation=["8bit"], keys=keys, vision=True)
+lists = {"quantisation": ["8bit"], **json.loads(os.environ.get("LISTS", "{}"))}  # null: it does not say
+tell("hello", protocol=1, name="rude", rows="tokens", optimizers=["adamw_torch", "sgd"], keys=keys, vision=True, **lists)
 match rude:
     case "hangs" | "deaf":
         subprocess.Popen(["sleep", "3600"], start_new_session=True)

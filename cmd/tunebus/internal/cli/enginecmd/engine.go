@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,8 +61,15 @@ func addEnvironment(c *cobra.Command, to *[]string) {
 // named returns the command of an engine that was installed, if the arguments are its
 // name, or else what commandOf returns.
 func named(s *session.Session, c *cobra.Command, args, environment []string) (command, more []string, err error) {
-	if len(args) != 1 || c.ArgsLenAtDash() >= 0 || !slices.Contains(names(), args[0]) {
+	if len(args) != 1 || c.ArgsLenAtDash() >= 0 {
 		return commandOf(s, args, environment)
+	}
+	if !slices.Contains(names(), args[0]) {
+		if _, err := exec.LookPath(args[0]); err == nil {
+			return commandOf(s, args, environment)
+		}
+		return nil, nil, exit.Input(fmt.Errorf("%q is no engine that says what it is, and no program; want one of %s, a command behind --, or no name: that is services.finetune.command of the settings",
+			args[0], strings.Join(names(), ", ")))
 	}
 	cfg, err := s.Settings()
 	if err != nil {
@@ -111,8 +119,9 @@ func Check(s *session.Session) *cobra.Command {
 checkpoint, stopped, killed, with a connection that breaks, and with too little
 memory. Without a command it is services.finetune.command of the settings.
 
-The results of all jobs have to be equal. There is no server, and no model unless
---model names one. The exit status is 3 if there is a fault.`,
+The results of all jobs have to be equal. There is no server, and the model is a
+small one of random weights unless --model names another. The exit status is 3 if
+there is a fault.`,
 		Example: `  tunebus engine check -- python3 trainer.py
   tunebus engine check --set fine_tuner.rank=8 -- python3 trainer.py`,
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -150,7 +159,7 @@ The results of all jobs have to be equal. There is no server, and no model unles
 	}
 	addEnvironment(c, &f.environment)
 	c.Flags().StringArrayVar(&f.set, "set", nil, "key of the jobs, as fine_tuner.rank=8; may be repeated")
-	c.Flags().StringVar(&f.model, "model", "", "folder of a base model; default: one without weights")
+	c.Flags().StringVar(&f.model, "model", "", "folder of a base model; default: a small one of random weights")
 	c.Flags().BoolVar(&f.notExact, "not-exact", false, "do not compare the results")
 	return c
 }

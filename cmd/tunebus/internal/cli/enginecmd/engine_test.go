@@ -5,12 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/child/conformance"
 	"github.com/tunebus/tunebus/pipeline/child/supervisor"
+	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +54,50 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckLikeAJob: a check gives the trainer what a job would: every key, those that were
+// changed, and a model that the built-in engine opens. One that cannot work with that model
+// is told of --model.
+func TestCheckLikeAJob(t *testing.T) {
+	t.Parallel()
+	example(t)
+	seen := filepath.Join(t.TempDir(), "seen")
+	look := `import json, os, shutil, sys
+if "--describe" in sys.argv:
+    print(json.dumps({"protocol": 1, "name": "looks", "rows": "tokens"}))
+else:
+    job = json.load(open(sys.argv[-1]))
+    shutil.copytree(job["model"]["folder"], os.environ["SEEN"])
+    json.dump(job, open(os.environ["SEEN"] + "/job.json", "w"))
+    sys.exit("a tensor is missing")
+`
+	status, _, screen := clitest.Run(t, "engine", "check", "--env", "SEEN="+seen, "--set", "fine_tuner.rank=8", "--", "python3", "-c", look)
+	if status != 3 || !strings.Contains(screen, "--model FOLDER gives it another one") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	body, err := os.ReadFile(filepath.Join(seen, "job.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job struct {
+		Keys    map[string]any
+		Changed []string
+	}
+	if err := json.Unmarshal(body, &job); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range spec.Keys() {
+		if _, has := job.Keys[k.Name]; k.Section == "fine_tuner" && !has {
+			t.Errorf("the job lacks the key %s", k.Name)
+		}
+	}
+	if want := []string{"rank", "device_train_batch_size", "grad_accumulation", "save_steps"}; !slices.Equal(job.Changed, want) {
+		t.Errorf("the changed keys are %q, want %q", job.Changed, want)
+	}
+	if _, err := llm.Open(seen); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDescribe: of a command, and of that of the settings, for doctor as well.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
@@ -68,6 +115,12 @@ func TestDescribe(t *testing.T) {
 	}
 	if _, out, screen := clitest.Run(t, "doctor", "--settings", settings, "--server", "127.0.0.1:1"); !strings.Contains(out, "chain 1, reads tokens, devices: cpu") {
 		t.Errorf("doctor says\n%s\n%s", out, screen)
+	}
+	for _, name := range []string{"openai", "no-such"} {
+		status, _, screen = clitest.Run(t, "engine", "describe", name)
+		if want := `"` + name + `" is no engine that says what it is, and no program; want one of trl, unsloth, a command behind --`; status != 2 || !strings.Contains(screen, want) {
+			t.Errorf("status %d\n%s", status, screen)
+		}
 	}
 	status, _, screen = clitest.Run(t, "engine", "describe")
 	if status != 2 || !strings.Contains(screen, "services.finetune.command") {

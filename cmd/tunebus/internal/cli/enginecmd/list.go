@@ -1,13 +1,20 @@
 package enginecmd
 
 import (
+	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/enginestate"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/programcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/enginelist"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/trainerinstall"
+	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
@@ -29,7 +36,7 @@ and whether it is whole:
   server     a model server has it: services.inference.endpoint names that
   built in   it is a part of tunebus`,
 		Example: "  tunebus engine list",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := s.Settings()
 			if err != nil {
 				return err
@@ -40,6 +47,9 @@ and whether it is whole:
 			all, err := enginestate.All(cfg)
 			if err != nil {
 				return err
+			}
+			for i := range all {
+				askProgram(c.Context(), cfg, &all[i])
 			}
 			if data != "" { // what makes an environment makes it there
 				for i, e := range all {
@@ -53,6 +63,27 @@ and whether it is whole:
 	}
 	addData(c, &data)
 	return c
+}
+
+// listPatience is how long the list waits for a program: its libraries may take long to load.
+const listPatience = 15 * time.Second
+
+// askProgram asks the program of the settings that an engine is whether it is whole.
+func askProgram(ctx context.Context, cfg settings.Settings, e *enginestate.Engine) {
+	if e.State != enginestate.Settings {
+		return
+	}
+	p, ok := programcheck.Trainer(cfg.Finetune)
+	if !slices.Contains(e.Phases, events.Finetune) {
+		p, ok = programcheck.Generator(cfg.Inference)
+	}
+	if !ok {
+		return
+	}
+	if _, fault := p.Describe(ctx, listPatience); fault != nil && !fault.Slow {
+		e.State, e.Usable = string(trainerinstall.Broken), false
+		e.Says, e.Do = fault.Says, fault.Do
+	}
 }
 
 func addData(c *cobra.Command, to *string) {

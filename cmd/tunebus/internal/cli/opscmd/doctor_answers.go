@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/programcheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/inference"
@@ -47,15 +48,12 @@ func checkModelServer(ctx context.Context, s settings.Settings) view.Finding {
 
 func checkGenerator(ctx context.Context, i settings.Inference) view.Finding {
 	found := view.Finding{Name: "generator", State: view.StateOK}
-	generator := program{"services.inference.command", i.Command, i.Environment, "answers", "run the command with --describe by hand"}
-	d, ok := generator.describe(ctx, &found)
-	switch {
-	case !ok:
-	case !d.Answers():
-		found.State, found.Says = view.StateBroken, fmt.Sprintf("services.inference.command: %s %s trains, and does not answer: its description names no kind \"inference\"", d.Name, d.Version)
-		found.Do = "name a program that does, see docs/trainers.md"
-	default:
-		found.Says = fmt.Sprintf("%s %s, devices: %s", d.Name, d.Version, strings.Join(d.Devices, ", "))
+	generator, _ := programcheck.Generator(i)
+	d, fault := generator.Describe(ctx, programPatience)
+	if fault != nil {
+		found.State, found.Says, found.Do = view.StateBroken, fault.Says, fault.Do
+		return found
 	}
+	found.Says = fmt.Sprintf("%s %s, devices: %s", d.Name, d.Version, strings.Join(d.Devices, ", "))
 	return found
 }

@@ -1,6 +1,6 @@
 // Package preflight checks before a run starts whether everything that it needs
 // can be had from this machine: models and data of the Hub, a judge, a worker
-// for the queue of each phase, and MLflow.
+// for the queue of each phase with its program, and MLflow.
 //
 // All checks run at once and within 15 seconds, and everything that is missing
 // is named at once, with what to do about it. Only what the run cannot do
@@ -124,6 +124,8 @@ func find(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r 
 	}
 	for _, step := range spec.Plan(s) {
 		check(func() *Missing { return worker(cfg, step) })
+		check(func() *Missing { return program(ctx, cfg, step) })
+		check(func() *Missing { return sharedFolder(cfg, s, step) })
 	}
 	check(func() *Missing { return TrackingServer(ctx, cfg) })
 	check(func() *Missing { return trackingFolder(cfg) })
@@ -168,8 +170,7 @@ func forJudge(judge evaluation.Judge, e events.Evaluator) *Missing {
 }
 
 // worker checks whether a service of this process takes the jobs of a phase. No
-// other process can, so the job would wait for ever. Intake refuses a queue that
-// the server does not have.
+// other process can, so the job would wait for ever.
 func worker(cfg settings.Settings, step events.Step) *Missing {
 	section := spec.Section(step.Phase)
 	if step.Phase == events.Finetune {
@@ -185,8 +186,18 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 		}
 	}
 	queue := cfg.Worker(step.Phase).Queue
-	if inprocess.Takes(cfg, step.Phase, step.Queue) || !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) {
+	if inprocess.Takes(cfg, step.Phase, step.Queue) {
 		return nil
+	}
+	why := fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue)
+	if !slices.Contains(layout.Queues(cfg)[step.Phase], step.Queue) { // a name of the person's own
+		return &Missing{
+			What:   section + ".queue",
+			Why:    why,
+			Do:     fmt.Sprintf("write queue = %q into the section services.%s of the settings, such as in ./tunebus.toml, or leave %s.queue out", step.Queue, step.Phase, section),
+			Needed: true,
+			Input:  true,
+		}
 	}
 	if step.Phase == events.Finetune && step.Queue == spec.Command && len(cfg.Finetune.Command) == 0 {
 		return &Missing{
@@ -202,7 +213,7 @@ func worker(cfg settings.Settings, step events.Step) *Missing {
 	}
 	return &Missing{
 		What:   section + ".engine",
-		Why:    fmt.Sprintf("the jobs go to the queue %q, and the service in this process takes those of the queue %q", step.Queue, queue),
+		Why:    why,
 		Do:     fmt.Sprintf("leave %s.engine and %s.queue out, or submit the run to a server whose workers take jobs of that queue", section, section),
 		Needed: true,
 		Input:  true,

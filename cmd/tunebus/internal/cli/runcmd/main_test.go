@@ -4,6 +4,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/tunebus/tunebus/pipeline/child/supervisor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	supervisor.Main() // for the runs that ask a program what it is
+	goleak.VerifyTestMain(m)
+}

@@ -25,7 +25,7 @@ func Result(all []enginestate.Engine) view.Result {
 		})
 		for _, e := range all {
 			where := e.Folder
-			if e.State == enginestate.Settings {
+			if len(e.Command) > 0 && e.Folder == "" {
 				where = shellquote.Join(e.Command...)
 			}
 			if where == "" && e.Do == "" {
