@@ -32,7 +32,10 @@ type Config struct {
 }
 
 // The bounds of a repetition penalty: beyond them logits would be no numbers.
-const LeastPenalty, MostPenalty = 0.01, 100.0
+const (
+	LeastPenalty = 0.01
+	MostPenalty  = 100.0
+)
 
 // Check names all faults of a config.
 func (c Config) Check() error {

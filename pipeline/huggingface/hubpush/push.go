@@ -183,7 +183,7 @@ func (p *Pusher) head(ctx context.Context, r hubapi.Repository, private bool) (h
 	case created == nil && err == nil && private && !head.Private:
 		return p.hide(ctx, r)
 	case created != nil && errors.Is(err, hubapi.ErrNotFound) && !strings.Contains(created.Error(), busy): // nobody made it meanwhile
-		return hubapi.Head{}, fmt.Errorf("%s: %w: it is not there, and cannot be made: %v; take another name or owner, or push again later", r, hubapi.ErrRefused, created)
+		return hubapi.Head{}, fmt.Errorf("%s: %w: it is not there, and cannot be made: %w; take another name or owner, or push again later", r, hubapi.ErrRefused, created)
 	case created != nil && errors.Is(err, hubapi.ErrNotFound):
 		return hubapi.Head{}, created
 	}
