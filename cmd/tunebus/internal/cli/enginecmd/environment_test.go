@@ -61,9 +61,9 @@ func quoted(t *testing.T, text string) string {
 }
 
 // listed is what engine list says of an engine.
-func listed(t *testing.T, data, name string) enginestate.Engine {
+func listed(t *testing.T, data, name string, args ...string) enginestate.Engine {
 	t.Helper()
-	status, out, screen := clitest.Run(t, "engine", "list", "--json", "--data", data)
+	status, out, screen := clitest.Run(t, append([]string{"engine", "list", "--json", "--data", data}, args...)...)
 	var all []enginestate.Engine
 	if err := json.Unmarshal([]byte(out), &all); err != nil || status != 0 {
 		t.Fatalf("status %d, %v\n%s\n%s", status, err, out, screen)
@@ -75,6 +75,24 @@ func listed(t *testing.T, data, name string) enginestate.Engine {
 	}
 	t.Fatalf("there is no engine %s in %s", name, out)
 	return enginestate.Engine{}
+}
+
+// TestBrokenCommand: a command of the settings that cannot say what it is is listed as broken,
+// with what to do.
+func TestBrokenCommand(t *testing.T) {
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "settings.toml")
+	if err := os.WriteFile(settings, []byte("[services.finetune]\ncommand = [\"python3\", \"/none.py\"]\nqueue = \"command\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const check = `"tunebus engine check" checks the command`
+	e := listed(t, filepath.Join(dir, "data"), "command", "--settings", settings)
+	if e.State != "broken" || e.Usable || len(e.Command) == 0 || !strings.Contains(e.Says, "services.finetune.command: python3 --describe: it ended with status 2, want 0") {
+		t.Errorf("it is listed as %+v", e)
+	}
+	if _, out, _ := clitest.Run(t, "engine", "list", "--settings", settings, "--data", filepath.Join(dir, "data")); !strings.Contains(out, check) {
+		t.Errorf("the list says\n%s", out)
+	}
 }
 
 // TestRunFindsTheEnvironment: a run with an engine that has no environment says so before it

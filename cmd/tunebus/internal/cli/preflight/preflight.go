@@ -124,7 +124,7 @@ func find(ctx context.Context, cfg settings.Settings, judge evaluation.Judge, r 
 	}
 	for _, step := range spec.Plan(s) {
 		check(func() *Missing { return worker(cfg, step) })
-		check(func() *Missing { return program(ctx, cfg, step) })
+		check(func() *Missing { return program(ctx, cfg, step, programPatience) })
 		check(func() *Missing { return sharedFolder(cfg, s, step) })
 	}
 	check(func() *Missing { return TrackingServer(ctx, cfg) })

@@ -19,7 +19,7 @@ const programPatience = 2 * time.Second
 
 // program checks whether the program of the settings that does the work of a step is one. One
 // that is not there at all is refused where the services start.
-func program(ctx context.Context, cfg settings.Settings, step events.Step) *Missing {
+func program(ctx context.Context, cfg settings.Settings, step events.Step, patience time.Duration) *Missing {
 	if step.Queue != cfg.Worker(step.Phase).Queue {
 		return nil
 	}
@@ -34,7 +34,7 @@ func program(ctx context.Context, cfg settings.Settings, step events.Step) *Miss
 	if !ok {
 		return nil
 	}
-	_, fault := p.Describe(ctx, programPatience)
+	_, fault := p.Describe(ctx, patience)
 	if fault == nil || fault.Slow || fault.Gone {
 		return nil
 	}
