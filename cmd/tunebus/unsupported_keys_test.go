@@ -77,12 +77,10 @@ func readElsewhere() map[string]string {
 		"pipeline.stop_after_finetuning": "pipeline/spec", "pipeline.stop_after_inference": "pipeline/spec", "pipeline.on_finetuning_failure": "pipeline/spec",
 		"pipeline.max_tries": "pipeline/retry", "pipeline.max_crashes": "pipeline/retry", "pipeline.backoff": "events", "pipeline.deadline": "services/intake",
 	}
-	for _, key := range []string{"fine_tuner.push_to_hub", "inferencer.hf_user_id", "evaluator.hf_user_id"} {
+	for _, key := range []string{"fine_tuner.push_to_hub", "fine_tuner.push_always", "inferencer.hf_user_id", "evaluator.hf_user_id"} {
 		out[key] = "events" // what a run publishes
 	}
-	for _, key := range []string{"fine_tuner.hub_model_id", "fine_tuner.push_always"} {
-		out[key] = "services/tracker/publishing"
-	}
+	out["fine_tuner.hub_model_id"] = "services/tracker/publishing"
 	for _, section := range []string{"fine_tuner", "inferencer", "evaluator"} {
 		out[section+".engine"], out[section+".queue"], out[section+".timeout"] = "pipeline/spec", "pipeline/spec", "events"
 		for _, name := range []string{"run_name", "run_name_prefix", "run_name_suffix"} {
