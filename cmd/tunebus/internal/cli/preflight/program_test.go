@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 // takes long to say it is no reason to refuse a run.
 func TestBrokenProgram(t *testing.T) {
 	t.Parallel()
+	// Go alone is enough for the other tests; CI has a Python, and runs this one.
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("there is no python3; make test-trainer wants one")
 	}
@@ -45,7 +46,8 @@ func TestBrokenProgram(t *testing.T) {
 			"services.inference.command: mine 1 trains, and does not answer", "name a program that does",
 		},
 		"a trainer": {events.Finetune, []string{"python3", "-c", trains}, time.Minute, "", ""},
-		"slow":      {events.Finetune, []string{"python3", "-c", "import time; time.sleep(60)"}, 50 * time.Millisecond, "", ""},
+		// It says nothing, and is killed when the patience of the check is over.
+		"slow": {events.Finetune, []string{"python3", "-c", "import time; time.sleep(60)"}, 50 * time.Millisecond, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
