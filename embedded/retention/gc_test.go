@@ -260,6 +260,40 @@ func TestLeftoversOfFiles(t *testing.T) {
 	}
 }
 
+// TestFoldersOfKilledProcesses: folders that hold nothing are removed, of deleted runs
+// those of these runs.
+func TestFoldersOfKilledProcesses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put(t, "runs/open/inference/1/answers.jsonl")
+	empty := []string{"runs/deleted/inference", "runs/killed", "runs/open/finetuning/1", "archive/killed"}
+	for _, folder := range empty {
+		if err := os.MkdirAll(filepath.Join(f.dir, filepath.FromSlash(folder)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		opts gc.Options
+		left []string
+	}{
+		{"dry run", gc.Options{Grace: time.Hour, DryRun: true}, empty},
+		{"deleted run", gc.Options{Grace: time.Hour, Runs: []string{"deleted"}}, empty[1:]},
+		{"all", gc.Options{Grace: time.Hour}, nil},
+	} {
+		f.collect(t, c.opts)
+		for _, folder := range empty {
+			_, err := os.Stat(filepath.Join(f.dir, filepath.FromSlash(folder)))
+			if want := slices.Contains(c.left, folder); (err == nil) != want {
+				t.Errorf("%s: %s: %v", c.name, folder, err)
+			}
+		}
+	}
+	if n := len(f.keys(t, "runs/")); n != 1 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
 // TestLeftoversOfObjects: chunks without an object are removed, objects remain.
 func TestLeftoversOfObjects(t *testing.T) {
 	t.Parallel()

@@ -59,8 +59,9 @@ type Sweeper interface {
 
 // FolderSweeper is a [Backend] in which the prefix of a key may be a folder.
 type FolderSweeper interface {
-	// RemoveEmptyFolders removes folders below a prefix that hold nothing, such as
-	// those of a writer that was killed between its folder and its object.
+	// RemoveEmptyFolders removes folders below and above a prefix that hold nothing,
+	// such as those of a process that was killed between a folder and its object,
+	// when it wrote or removed it.
 	RemoveEmptyFolders(prefix string)
 }
 

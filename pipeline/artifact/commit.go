@@ -58,7 +58,7 @@ func (c committer) mkdirAll(dir string) error {
 	}
 	switch err := c.root.Mkdir(dir, 0o755); {
 	case err == nil:
-		return c.syncDir(path.Dir(dir))
+		return c.syncParent(dir)
 	case errors.Is(err, fs.ErrExist):
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -70,11 +70,16 @@ func (c committer) mkdirAll(dir string) error {
 	if err := c.root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err := c.syncDir(path.Dir(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a concurrent Delete removed it; commit tries again
+	return c.syncParent(dir)
+}
+
+// syncParent syncs the parent of a folder that was created. One that a concurrent
+// Delete has removed is no error: commit tries again.
+func (c committer) syncParent(dir string) error {
+	if err := c.syncDir(path.Dir(dir)); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (c committer) syncDir(dir string) error {

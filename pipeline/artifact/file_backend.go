@@ -110,10 +110,7 @@ func (f *fileBackend) Delete(ctx context.Context, key string) error {
 	if err := f.root.Remove(key); err != nil {
 		return notFound(err)
 	}
-	// Remove the parent folders that are empty now. The first one that is not
-	// empty ends the loop.
-	for dir := path.Dir(key); dir != "." && f.root.Remove(dir) == nil; dir = path.Dir(dir) {
-	}
+	f.removeEmptyParents(key)
 	return nil
 }
 
@@ -186,6 +183,18 @@ func (f *fileBackend) RemoveEmptyFolders(prefix string) {
 	})
 	for _, dir := range slices.Backward(folders) { // the inner ones first
 		_ = f.root.Remove(dir) // fails if it is not empty; a writer makes it again
+	}
+	f.removeEmptyParents(start)
+}
+
+// removeEmptyParents removes the parent folders of name that are empty. The first
+// one that is not ends it. A parent that is gone does not: a process may have been
+// killed between two of them.
+func (f *fileBackend) removeEmptyParents(name string) {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if err := f.root.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
 	}
 }
 

@@ -306,13 +306,14 @@ func TestRemoveEmptyFolders(t *testing.T) {
 	if _, err := s.Put(t.Context(), "runs/r/finetune/2/model", "text/plain", strings.NewReader("x")); err != nil {
 		t.Fatal(err)
 	}
-	for _, empty := range []string{"runs/r/finetune/1/checkpoint-5", "runs/r/finetune/2/checkpoint-9", "runs/other/finetune/1"} {
+	for _, empty := range []string{"runs/r/finetune/1/checkpoint-5", "runs/r/finetune/2/checkpoint-9", "runs/other/finetune/1", "runs/removed"} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(empty)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	RemoveEmptyFolders(s, "runs/r/finetune/")
-	for path, want := range map[string]bool{"runs/r/finetune/1": false, "runs/r/finetune/2/checkpoint-9": false, "runs/r/finetune/2/model": true, "runs/other/finetune/1": true} {
+	RemoveEmptyFolders(s, "runs/removed/finetune/1/") // of which a killed process removed all but one folder
+	for path, want := range map[string]bool{"runs/r/finetune/1": false, "runs/r/finetune/2/checkpoint-9": false, "runs/r/finetune/2/model": true, "runs/other/finetune/1": true, "runs/removed": false, "runs": true} {
 		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(path))); (err == nil) != want {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -226,7 +226,8 @@ func (d *Deleter) removeLetters(ctx context.Context, report *Report, opts Option
 
 // removeArchive removes the archive of a run.
 func (d *Deleter) removeArchive(ctx context.Context, run string, report *Report, opts Options) error {
-	for o, err := range d.store.List(ctx, archive.Prefix+run+"/") {
+	prefix := archive.Prefix + run + "/"
+	for o, err := range d.store.List(ctx, prefix) {
 		if err == nil && !opts.DryRun {
 			err = d.store.Delete(ctx, o.Key)
 		}
@@ -235,6 +236,9 @@ func (d *Deleter) removeArchive(ctx context.Context, run string, report *Report,
 		}
 		report.Archives.Count++
 		report.Archives.Bytes += o.Size
+	}
+	if !opts.DryRun {
+		artifact.RemoveEmptyFolders(d.store, prefix)
 	}
 	return nil
 }

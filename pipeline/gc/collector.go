@@ -201,6 +201,7 @@ func (c *Collector) Run(ctx context.Context) (Report, error) {
 		c.sweep(ctx, found, &report),
 		c.removeContent(ctx, found.content, cutoff, &report),
 	)
+	c.removeEmptyFolders(scope)
 	if scope.runs == nil {
 		return report, errors.Join(err, c.removeLeftovers(ctx, before, &report))
 	}
@@ -286,6 +287,24 @@ func (c *Collector) removeContent(ctx context.Context, digests map[string]bool, 
 		content.Remove(ctx, c.store, slices.Sorted(maps.Keys(digests)), cutoff, removed),
 		content.RemoveNotices(ctx, c.store, cutoff),
 	)
+}
+
+// removeEmptyFolders removes what a killed process left of the folders of runs.
+func (c *Collector) removeEmptyFolders(scope *scope) {
+	store, ok := c.store.(*artifact.Store)
+	if !ok || c.opts.DryRun {
+		return
+	}
+	prefixes := []string{"runs/", "uploads/", archive.Prefix}
+	if scope.runs != nil {
+		prefixes = nil
+		for _, run := range scope.runs {
+			prefixes = append(prefixes, "runs/"+run+"/", "uploads/"+run+"/")
+		}
+	}
+	for _, prefix := range prefixes {
+		artifact.RemoveEmptyFolders(store, prefix)
+	}
 }
 
 // removeLeftovers removes the leftovers of killed writers.
