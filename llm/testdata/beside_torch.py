@@ -6,7 +6,8 @@ checkpoint, adapter, rows and steps, on the same two processors.
 Both sides take turns, and change the order each round, since other programs may run
 meanwhile; what counts is the median of the ratios. It fails where the losses differ.
 torch has as many threads as processors, and rows without padding; COMPILE=1 has it
-compile the model first.
+compile the model first. TOKENS="512 2048" trains with longer rows, ROWS=1 with fewer
+of them, where torch needs more memory than the machine has.
 """
 
 import json
@@ -23,7 +24,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 PROCESSORS = 2
 RANK = 16
-ROWS, STEPS, NEW_TOKENS = 8, 6, 64
+ROWS, STEPS, NEW_TOKENS = int(os.environ.get("ROWS", "8")), 6, 64
+TOKENS = [int(n) for n in os.environ.get("TOKENS", "128").split()]
 # hidden, intermediate, layers, heads, heads of keys, vocabulary
 SIZES = {
     "1m": (128, 352, 4, 4, 2, 2048),
@@ -49,8 +51,12 @@ def make(folder, size):
     adapter.save_pretrained(folder / "adapter")
 
 
-def ids(vocabulary, tokens):
-    return [[(i * 7919 + j * (i + 3) * 104729) % vocabulary for j in range(tokens)] for i in range(ROWS)]
+def ids(vocabulary, tokens, rows):
+    return [[(i * 7919 + j * (i + 3) * 104729) % vocabulary for j in range(tokens)] for i in range(rows)]
+
+
+def prompts(vocabulary, batch):
+    return (ids(vocabulary, 32, 8) * 2)[:batch]
 
 
 def peak():
@@ -75,7 +81,7 @@ def torch_train(folder, job):
     learn = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learn, lr=1e-3, weight_decay=0.0)
     step_of = torch.compile(model) if os.environ.get("COMPILE") else model
-    x = torch.tensor(ids(model.config.vocab_size, job["tokens"]))
+    x = torch.tensor(ids(model.config.vocab_size, job["tokens"], ROWS))
     losses, walls, cpus = [], [], []
     for _ in range(STEPS):
         began, cpu = time.time(), spent()
@@ -97,7 +103,7 @@ def torch_generate(folder, job):
     torch.set_num_threads(PROCESSORS)
     # float32 and bfloat16 are tried by hand; float32 is the faster one on processors without AMX.
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
-    x = torch.tensor([row[:32] for row in ids(model.config.vocab_size, 32) * 2][:job["batch"]])
+    x = torch.tensor(prompts(model.config.vocab_size, job["batch"]))
     walls, cpus = [], []
     for _ in range(3):
         began, cpu = time.time(), spent()
@@ -115,8 +121,8 @@ def measure_torch(folder, job):
 
 def measure_tunebus(folder, job):
     vocabulary = json.loads((folder / "model/config.json").read_text())["vocab_size"]
-    tokens = job.get("tokens", 32)
-    (folder / "ids.json").write_text(json.dumps((ids(vocabulary, tokens) * 2)[:job.get("batch", ROWS)]))
+    rows = prompts(vocabulary, job["batch"]) if "batch" in job else ids(vocabulary, job["tokens"], ROWS)
+    (folder / "ids.json").write_text(json.dumps(rows))
     env = {**os.environ, "SPEED_FOLDER": str(folder), "SPEED_ADAPTER": "1" if job.get("adapter") else "", "SPEED_STEPS": str(STEPS),
            "SPEED_NEW_TOKENS": str(NEW_TOKENS) if "batch" in job else "", "GOMAXPROCS": str(PROCESSORS)}
     out = subprocess.run([folder / "llm.test", "-test.run", "none", "-test.bench", "BesideTorch", "-test.benchtime", "1x", "-test.timeout", "1h"],
@@ -137,8 +143,9 @@ def main(sizes, rounds):
             (folder / "llm.test").hardlink_to(binary)
             subprocess.run([sys.executable, __file__, "make", folder, size], check=True, stdout=subprocess.DEVNULL)
             jobs = {f"{what}, rows of {tokens}": {"adapter": what == "LoRA", "tokens": tokens}
-                    for what in ("LoRA", "all weights") for tokens in (map(int, os.environ.get("TOKENS", "128").split()))}
-            jobs |= {f"generation, batch {batch}": {"batch": batch} for batch in (1, 16)}
+                    for what in ("LoRA", "all weights") for tokens in TOKENS}
+            if 128 in TOKENS and "COMPILE" not in os.environ:
+                jobs |= {f"generation, batch {batch}": {"batch": batch} for batch in (1, 16)}
             for what, job in jobs.items():
                 got = {side: [] for side in sides}
                 for i in range(rounds):
@@ -157,7 +164,7 @@ def main(sizes, rounds):
                 rate = {side: statistics.median(m["tokens"] / m["wall"] for m in all) for side, all in got.items()}
                 table.append(f"| {size}, {what} | {rate['torch']:,.0f} | {rate['tunebus']:,.0f} | " + " | ".join(
                     f"{statistics.median(r):.2f} ({min(r):.2f} to {max(r):.2f})" for r in (ratios["wall"], ratios["cpu"])) +
-                    f" | {1 / statistics.median(ratios['peak']):.2f} |")
+                    f" | {1 / statistics.median(ratios['peak']):.2f} ({statistics.median(m['peak'] for m in got['tunebus']):,.0f} MB) |")
     print("| | torch, tokens/s | tunebus | times as fast | by processor time | of torch's memory |\n|---|---|---|---|---|---|")
     print("\n".join(table))
 

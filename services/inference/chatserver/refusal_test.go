@@ -56,6 +56,7 @@ func TestRefusals(t *testing.T) {
 		"large penalty":    {chat, asking("hi", `"repetition_penalty": 1e300`), 400, "from 0.01 to 100", "repetition_penalty"},
 		"several faults":   {chat, `{"model": "base", "messages": 5, "n": 2, "temperature": -1}`, 400, "messages: want a list", "messages"},
 		"foreign token":    {text, `{"model": "base", "prompt": [1, 99999]}`, 400, "token 2 is 99999; the model has the tokens 0 to 1433", "prompt"},
+		"foreign stop":     {chat, asking("hi", `"stop_token_ids": [1, 1434]`), 400, "stop_token_ids: token 2 is 1434; the model has the tokens 0 to 1433", "stop_token_ids"},
 		"token below zero": {text, `{"model": "base", "prompt": [-1]}`, 400, "token 1 is -1", "prompt"},
 		"several prompts":  {text, `{"model": "base", "prompt": ["a", "b"]}`, 400, "has 2 prompts", "prompt"},
 		"unknown path":     {"/v1/embeddings", `{}`, 404, "there is no /v1/embeddings", ""},

@@ -189,12 +189,14 @@ func boolean(value json.RawMessage, to *bool) error {
 	return nil
 }
 
-// within reads a whole number.
+// within reads a whole number, which clients in languages with one type of numbers may
+// write as 1.0.
 func within(value json.RawMessage, least, most int, to *int) error {
-	if json.Unmarshal(value, to) != nil || *to < least || *to > most {
-		*to = 0
+	v := 0.0
+	if json.Unmarshal(value, &v) != nil || v != math.Trunc(v) || v < float64(least) || v > float64(most) {
 		return fmt.Errorf("want a whole number, %d to %d", least, most)
 	}
+	*to = int(v)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -138,6 +139,9 @@ func parse(body []byte, known map[string]parameter) (Request, *faults) {
 
 // object reads a JSON object, and nothing behind it.
 func object(body []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(body) { // the decoder would put U+FFFD there, and the model would read that
+		return nil, fmt.Errorf("it is not encoded as UTF-8, at byte %d", firstInvalid(body)+1)
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var out map[string]json.RawMessage
 	err := dec.Decode(&out)
@@ -159,6 +163,19 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		err = errors.New("it ends in the middle")
 	}
 	return out, err
+}
+
+// firstInvalid is the index of the first byte that is no part of UTF-8.
+func firstInvalid(body []byte) int {
+	at := 0
+	for at < len(body) {
+		r, size := utf8.DecodeRune(body[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return at
 }
 
 // faults are what is wrong with a request.

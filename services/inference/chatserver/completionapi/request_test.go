@@ -90,7 +90,8 @@ func TestMessageFaults(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		``: "it ends in the middle", `{"model": "m"`: "it ends in the middle", `null`: "it is null", `"x"`: "it is of the type string",
-		`{} {}`: "something stands behind the object", `{"a" 5}`: "invalid character '5'", strings.Repeat("[", 100_000): "the body is no JSON object",
+		`{} {}`: "something stands behind the object", `{"a" 5}`: "invalid character '5'",
+		"{\"prompt\": \"ä\xff\"}": "it is not encoded as UTF-8, at byte 15", "\xed\xa0\x80": "UTF-8, at byte 1", strings.Repeat("[", 100_000): "the body is no JSON object",
 	} {
 		if _, err := completionapi.ParseChat([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20s: %v, want %q", body, err, want)
@@ -102,7 +103,7 @@ func TestMessageFaults(t *testing.T) {
 // taken.
 func TestTaken(t *testing.T) {
 	t.Parallel()
-	r, err := chat(`, "n": 1, "frequency_penalty": 0.0, "presence_penalty": 0, "logit_bias": {}, "response_format": { "type": "text" }, "best_of": 1,
+	r, err := chat(`, "n": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0, "logit_bias": {}, "response_format": { "type": "text" }, "best_of": 1,
 		"stop": null, "guided_json": null, "top_k": -1, "user": "me", "metadata": {"a": "b"}, "skip_special_tokens": true, "tool_choice": "auto",
 		"stream": true, "stream_options": {"include_obfuscation": true, "continuous_usage_stats": false}, "max_completion_tokens": 7, "max_tokens": 7`)
 	if err != nil {

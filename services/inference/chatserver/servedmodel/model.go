@@ -83,18 +83,12 @@ func (m *Model) Describe(name string) completionapi.Model {
 // Prompt are the tokens that a request asks the model to go on with. The error is a
 // [*completionapi.Error] if the request is wrong.
 func (m *Model) Prompt(r completionapi.Request) ([]int32, error) {
-	refuse := func(param, text string) ([]int32, error) {
-		return nil, &completionapi.Error{Status: http.StatusBadRequest, Param: param, Message: param + ": " + text}
+	if err := m.checkTokens("stop_token_ids", r.Sampling.StopIDs); err != nil {
+		return nil, err
 	}
 	switch {
 	case r.IDs != nil: // the client has encoded it
-		vocabulary := m.Weights.Config().VocabSize
-		for i, id := range r.IDs {
-			if id < 0 || int(id) >= vocabulary {
-				return refuse("prompt", fmt.Sprintf("token %d is %d; the model has the tokens 0 to %d", i+1, id, vocabulary-1))
-			}
-		}
-		return r.IDs, nil
+		return r.IDs, m.checkTokens("prompt", r.IDs)
 	case r.Messages == nil:
 		return m.Tokenizer.Encode(m.Tokenizer.Begin(r.Prompt)), nil
 	}
@@ -107,9 +101,25 @@ func (m *Model) Prompt(r completionapi.Request) ([]int32, error) {
 	}
 	text, err := m.Tokenizer.RenderConversation(c)
 	if err != nil {
-		return refuse("messages", err.Error())
+		return nil, refusal("messages", err.Error())
 	}
 	return m.Tokenizer.Encode(text.Text), nil
+}
+
+// checkTokens returns the error of a parameter with tokens that the model does not have.
+func (m *Model) checkTokens(param string, ids []int32) error {
+	vocabulary := m.Weights.Config().VocabSize
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocabulary {
+			return refusal(param, fmt.Sprintf("token %d is %d; the model has the tokens 0 to %d", i+1, id, vocabulary-1))
+		}
+	}
+	return nil
+}
+
+// refusal is the error of a parameter that the model cannot take.
+func refusal(param, text string) error {
+	return &completionapi.Error{Status: http.StatusBadRequest, Param: param, Message: param + ": " + text}
 }
 
 // Load is what the model has to do now.
