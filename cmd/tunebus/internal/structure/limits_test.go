@@ -15,7 +15,8 @@ const (
 // exception covers the types of its package.
 var exceptions = map[string]string{
 	"events": "one contract: services in other languages read it as a whole",
-	"llm":    "the built-in engine is going to be rewritten as a whole",
+	// One model, whose training, generation and estimate share its parameters.
+	"llm": "parts of it would have to export the parameters and their adapter",
 	// One pass forward and back, whose steps share buffers.
 	"llm/internal/net": "parts of it would have to export all that they share",
 }
