@@ -200,7 +200,8 @@ func (a *adapter) checkPatterns() error {
 			if fits, err := peft.Fits(e.Expression, names); err != nil {
 				return fmt.Errorf("%s: %q: %w", key, e.Expression, err)
 			} else if !fits {
-				return fmt.Errorf("%s: %q fits no module with an adapter; there are %s", key, e.Expression, strings.Join(lastNames(names), ", "))
+				return fmt.Errorf("%s: %q fits no module with an adapter; there are %s, and with all that may stand before them names such as %s",
+					key, e.Expression, strings.Join(lastNames(names), ", "), alike(names, e.Expression))
 			}
 		}
 	}
@@ -216,6 +217,17 @@ func lastNames(modules []string) []string {
 		}
 	}
 	return out
+}
+
+// alike is the path of a module that ends as an expression does, or the first one.
+func alike(modules []string, expression string) string {
+	last := expression[strings.LastIndexByte(expression, '.')+1:]
+	for _, m := range modules {
+		if strings.HasSuffix(m, "."+last) {
+			return m
+		}
+	}
+	return modules[0]
 }
 
 // rowLengths are the lengths of the rows of a matrix.

@@ -112,6 +112,8 @@ type TrainResult struct {
 	FinalEvalLoss float64 // of the last validation, or of the weights that KeepBest took
 	// BestStep is that of the validation with the lowest loss; 0: there was none.
 	BestStep int64
+	// HighestRate is the highest learning rate of all steps.
+	HighestRate float64
 	// Planned are the steps that there would have been without Patience.
 	Planned int64
 	Epochs  int   // that were begun
@@ -198,6 +200,7 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	}
 	t.takeBest()
 	res.Steps, res.FinalLoss, res.FinalEvalLoss, res.BestStep = t.step, t.loss, t.validated.last, t.validated.bestStep
+	res.HighestRate = t.schedule.Highest(t.step)
 	res.Epochs = int((t.step + perEpoch - 1) / perEpoch)
 	return res, nil
 }

@@ -83,10 +83,14 @@ func (r *Recorder) countSample(p events.Point) {
 	}
 }
 
-// eachPublished calls each for every point that was published, those of one
-// metric in the stream's order.
+// eachPublished calls each for every point that was published and counts, those of
+// one metric in the stream's order.
 func (r *Recorder) eachPublished(ctx context.Context, each func(events.Point)) error {
+	var samples Samples
 	return r.cfg.Reader.ReadMetrics(ctx, r.cfg.RunID, r.cfg.Phase, func(ev events.Event) {
+		if !samples.Count(ev) {
+			return
+		}
 		switch e := ev.(type) {
 		case events.Progress:
 			for _, p := range e.Points {

@@ -234,6 +234,31 @@ func TestRecorderReconciles(t *testing.T) {
 	}
 }
 
+// TestRecorderLeavesLateSamplesOut: a sample that a lost attempt published behind those
+// of this attempt is not in the history, also where its number is another one's.
+func TestRecorderLeavesLateSamplesOut(t *testing.T) {
+	t.Parallel()
+	sample := func(attempt int, number int64) events.Telemetry {
+		return events.Telemetry{RunID: "r", Phase: events.Finetune, Attempt: attempt, Points: []events.Point{{Key: "cpu", Step: number, Value: float64(attempt), Time: time.Unix(number, 0)}}}
+	}
+	f, s := &folder{dir: t.TempDir()}, &stream{}
+	cfg := config(f, s)
+	cfg.Attempt = 3
+	s.published = []events.Event{sample(1, 0), sample(2, 1), sample(1, 2)} // that of attempt 1 is late
+	r, err := metrics.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.published = append(s.published, sample(2, 2), sample(3, 3), sample(2, 4), sample(3, 4))
+	path, err := r.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, path); got != "system/cpu:0=1 system/cpu:1=2 system/cpu:2=2 system/cpu:3=3 system/cpu:4=3" {
+		t.Errorf("history %s", got)
+	}
+}
+
 // TestRecorderWithoutStream: a stream that cannot be read costs points of
 // earlier attempts, and fails nothing.
 func TestRecorderWithoutStream(t *testing.T) {

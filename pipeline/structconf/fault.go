@@ -59,6 +59,17 @@ func (f Faults) Lines() []string {
 	return lines
 }
 
+// Beside returns the faults about keys that have none among others. A value that is
+// refused already needs no second reason.
+func (f Faults) Beside(others ...Fault) (out Faults) {
+	for _, fault := range f {
+		if !slices.ContainsFunc(others, func(o Fault) bool { return o.Key == fault.Key }) {
+			out = append(out, fault)
+		}
+	}
+	return out
+}
+
 // Sort sorts faults by file, line and column. Faults without a position, such as
 // a missing key, come last.
 func (f Faults) Sort() {

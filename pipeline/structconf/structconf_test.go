@@ -297,7 +297,7 @@ func TestChanged(t *testing.T) {
 	}
 	s.One.Table["x"] = 2
 	s.One.Names = []string{"a", "b"}
-	want = []structconf.Value{want[0], {Section: "one", Name: "table", Text: "map[x:2]"}, want[2]}
+	want = []structconf.Value{want[0], {Section: "one", Name: "table", Text: "{\"x\":2}"}, want[2]}
 	if got := structconf.Changed(s); !slices.Equal(got, want) {
 		t.Errorf("changed keys: %v, want %v", got, want)
 	}

@@ -1,6 +1,7 @@
 package structconf
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -73,8 +74,8 @@ func (k Key) value(f reflect.Value) Value {
 		}
 		text = strings.Join(parts, ", ")
 	case reflect.Map:
-		if f.Len() == 0 {
-			text = ""
+		if text = ""; f.Len() > 0 {
+			text = asJSON(f)
 		}
 	}
 	switch {
@@ -84,4 +85,13 @@ func (k Key) value(f reflect.Value) Value {
 		text = "set"
 	}
 	return Value{Section: k.Section, Name: k.Name, Text: text}
+}
+
+// asJSON is a table as JSON has it. What JSON cannot write, such as NaN, stands as Go has it.
+func asJSON(f reflect.Value) string {
+	body, err := json.Marshal(f.Interface())
+	if err != nil {
+		return fmt.Sprint(f.Interface())
+	}
+	return string(body)
 }

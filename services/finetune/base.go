@@ -110,6 +110,11 @@ func CheckAdapter(s events.FineTuner, of llm.Config) (key string, err error) {
 			return "fine_tuner." + key, errors.New(text)
 		}
 	}
+	for text, key := range map[string]string{"dropout ": "lora_dropout", "rank ": "rank"} {
+		if strings.HasPrefix(err.Error(), text) {
+			return "fine_tuner." + key, err
+		}
+	}
 	return "fine_tuner.target_modules", err
 }
 

@@ -138,9 +138,6 @@ func permanent(err error, s events.FineTuner) error {
 	return err
 }
 
-// warmedFromZero are the schedules whose learning rate is 0 at the first step of a warm-up.
-var warmedFromZero = []string{"linear", "cosine", "cosine_with_restarts", "polynomial", "constant_with_warmup", "inverse_sqrt", "cosine_with_min_lr"}
-
 // endNotes say what rows were packed into, where a training ended otherwise than at its
 // last step, and of which step its model is.
 func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
@@ -148,8 +145,8 @@ func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
 		notes = append(notes, fmt.Sprintf("fine_tuner.packing: %s rows were trained on in %s sequences of %s tokens at most; no row saw another one, and device_train_batch_size counts sequences",
 			events.Count(r.Rows), events.Count(r.Sequences), events.Count(s.MaxSequenceLength)))
 	}
-	if r.Planned == 1 && (s.WarmupSteps > 0 || s.WarmupRatio > 0) && slices.Contains(warmedFromZero, s.LRSchedulerType) {
-		notes = append(notes, "the only step of the training is the first of its warm-up, at a learning rate of 0: nothing was learned; fine_tuner.warmup_steps = 0 has it learn, or more steps do")
+	if note := rateNote(s, r); note != "" {
+		notes = append(notes, note)
 	}
 	if r.Steps < r.Planned {
 		notes = append(notes, fmt.Sprintf("fine_tuner.early_stopping_patience = %d: the training ended at step %s of %s, since eval_loss was lowest at step %s",
@@ -159,6 +156,31 @@ func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
 		notes = append(notes, fmt.Sprintf("fine_tuner.load_best_model_at_end: the model is that of step %s, with the lowest eval_loss, %.4g", events.Count(r.BestStep), r.FinalEvalLoss))
 	}
 	return notes
+}
+
+// nearly is the share of the learning rate from which on it counts as reached. Schedules
+// of few steps begin a little below it.
+const nearly = 0.9
+
+// rateNote says where the learning rate was never what fine_tuner.learning_rate says, as
+// with a warm-up that is as long as the training.
+func rateNote(s events.FineTuner, r llm.TrainResult) string {
+	which := fmt.Sprintf("the %s steps", events.Count(r.Steps))
+	if r.Steps == 1 {
+		which = "the only step"
+	}
+	switch {
+	case s.LearningRate == 0 || r.Steps == 0:
+		return ""
+	case r.HighestRate == 0:
+		return fmt.Sprintf("%s had a learning rate of 0, as a warm-up begins: nothing was learned; fine_tuner.warmup_steps = 0 has the model learn, or more steps do", which)
+	case r.HighestRate < nearly*s.LearningRate:
+		return fmt.Sprintf("fine_tuner.learning_rate = %g was never reached: the highest of %s was %.3g; a shorter warm-up, other fine_tuner.lr_scheduler_kwargs or more steps reach it",
+			s.LearningRate, which, r.HighestRate)
+	case r.HighestRate > s.LearningRate*(1+1e-9):
+		return fmt.Sprintf("fine_tuner.learning_rate = %g is not the highest one: by fine_tuner.lr_scheduler_kwargs it was up to %.3g", s.LearningRate, r.HighestRate)
+	}
+	return ""
 }
 
 // causeOf is the key that a training without a loss comes from, with its value.

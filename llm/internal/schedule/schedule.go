@@ -96,6 +96,17 @@ func (s *Schedule) Rate(step int64) float64 {
 	return s.span.Rate * s.share(float64(step), float64(s.span.Warmup), float64(s.span.Steps))
 }
 
+// Highest is the highest learning rate of so many steps.
+func (s *Schedule) Highest(steps int64) (rate float64) {
+	if s.plateau != nil { // it only falls
+		return s.span.Rate
+	}
+	for step := range steps {
+		rate = max(rate, s.Rate(step))
+	}
+	return rate
+}
+
 // Validated tells of the loss of a validation.
 func (s *Schedule) Validated(loss float64) {
 	if s.plateau != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/metrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
 )
@@ -20,8 +21,8 @@ type liveRun struct {
 	turn   chan struct{}
 	reader Reader
 	newest newestSteps
-	// sampledBy is the newest attempt of which a sample of the machine was read.
-	sampledBy int
+	// samples leave out those of an attempt that lost its job, as the metric history does.
+	samples metrics.Samples
 }
 
 // forward writes the points of the stream that are not written yet, unless
@@ -38,7 +39,7 @@ func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
 	}
 	var points []mlflow.Metric
 	err := r.reader.Read(ctx, func(ev events.Event) {
-		if r.isStale(ev) {
+		if !r.samples.Count(ev) {
 			return
 		}
 		_, _, published := projection.Metrics(ev)
@@ -48,19 +49,6 @@ func (r *liveRun) forward(ctx context.Context, m codec.Message) error {
 		err = errors.Join(err, r.to.LogMetrics(ctx, r.id, points))
 	}
 	return err
-}
-
-// isStale reports whether an event is a sample of an attempt that is not the
-// newest one. The metric history may lack it: the newest attempt numbers its own
-// samples, and reads those of earlier ones once, when it finishes the history.
-// What it did read comes with the history.
-func (r *liveRun) isStale(ev events.Event) bool {
-	sample, ok := ev.(events.Telemetry)
-	if !ok {
-		return false
-	}
-	r.sampledBy = max(r.sampledBy, sample.Attempt)
-	return sample.Attempt < r.sampledBy
 }
 
 // newestSteps is the newest step of each metric. Steps only grow: an attempt

@@ -58,8 +58,12 @@ func (w *mlflowWriter) logStored(ctx context.Context, id string, ref events.Refe
 // logPublished sends the points that the stream still holds.
 func (w *mlflowWriter) logPublished(ctx context.Context, id, run string, p events.Phase) error {
 	known := metrics.Steps{}
+	var samples metrics.Samples
 	var points []mlflow.Metric
 	err := w.metrics(ctx, run, p, func(ev events.Event) {
+		if !samples.Count(ev) {
+			return
+		}
 		_, _, published := projection.Metrics(ev)
 		points = append(points, firstOfEach(known, published)...)
 	})

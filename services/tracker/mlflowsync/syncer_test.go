@@ -201,7 +201,8 @@ func TestSyncByAnotherVersion(t *testing.T) {
 }
 
 // TestSyncWithoutHistory: the points that the attempts published take the place
-// of a history. Of several points of a step the first one counts.
+// of a history. Of several points of a step the first one counts, and of samples of the
+// machine those of an attempt that lost its job do not.
 func TestSyncWithoutHistory(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mlruns")
@@ -210,6 +211,9 @@ func TestSyncWithoutHistory(t *testing.T) {
 			point := events.Point{Key: "loss", Value: value, Step: int64(i / 2), Time: began}
 			each(events.Progress{RunID: run, Phase: p, Points: []events.Point{point}})
 		}
+		for i, attempt := range []int{1, 2, 1, 2} {
+			each(events.Telemetry{RunID: run, Phase: p, Attempt: attempt, Points: []events.Point{{Key: "cpu", Value: float64(attempt), Step: int64((i + 1) / 2), Time: began}}})
+		}
 		return nil
 	}
 	s := New(Config{TrackingURI: "file:" + root}, store{}, published)
@@ -217,8 +221,10 @@ func TestSyncWithoutHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms := began.UnixMilli()
-	if got, want := read(t, root, "metrics", "loss"), fmt.Sprintf("%d 1 0\n%d 3 1\n", ms, ms); got != want {
-		t.Errorf("points %q, want %q", got, want)
+	for metric, want := range map[string]string{"loss": fmt.Sprintf("%d 1 0\n%d 3 1\n", ms, ms), "system/cpu": fmt.Sprintf("%d 1 0\n%d 2 1\n%d 2 2\n", ms, ms, ms)} {
+		if got := read(t, root, "metrics", metric); got != want {
+			t.Errorf("%s: points %q, want %q", metric, got, want)
+		}
 	}
 }
 

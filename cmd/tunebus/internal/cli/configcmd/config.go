@@ -75,7 +75,7 @@ func Check(s *session.Session) *cobra.Command {
 				return err
 			}
 			found := inputs.Check(c.Context(), hostmemory.Machine(), checked.Specification, checked.Files)
-			faults := append(checked.Faults, checked.Locate(found.Faults)...)
+			faults := append(checked.Faults, checked.Locate(found.Faults.Beside(checked.Faults...))...)
 			more, err := settingsFaults(slices.Concat(s.SettingsFlags(), f.Files))
 			if err != nil {
 				return err

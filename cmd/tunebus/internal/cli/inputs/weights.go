@@ -35,7 +35,7 @@ func (c *checker) weights(key, dir string) Renderer {
 	c.faults(key, shown, err)
 	c.note(key, report.Notes)
 	if key == baseModel && c.specification.Pipeline.EnableFinetuning {
-		c.faults("fine_tuner.lr_scheduler_kwargs", shown, finetune.CheckSchedule(c.specification.FineTuner))
+		c.schedule(shown)
 	}
 	if key == baseModel && !adapter && report.Config.HiddenSize > 0 && c.specification.Pipeline.EnableFinetuning {
 		about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
@@ -50,6 +50,15 @@ func (c *checker) weights(key, dir string) Renderer {
 		c.memory(key, model, report.Quantised > 0)
 	}
 	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.Positions()}
+}
+
+// schedule checks the schedule, which is at fault where it lacks an argument.
+func (c *checker) schedule(shown *strings.Replacer) {
+	key := "fine_tuner.lr_scheduler_kwargs"
+	if c.specification.FineTuner.LRSchedulerKwargs == "" {
+		key = "fine_tuner.lr_scheduler_type"
+	}
+	c.faults(key, shown, finetune.CheckSchedule(c.specification.FineTuner))
 }
 
 // adapterAlone checks an adapter whose base model is on the Hub.

@@ -58,7 +58,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	r.Notes = append(r.Notes, notes...)
 	r.Notes = append(r.Notes, withoutEffect(f, s)...)
 	if f.Look != nil {
-		more = append(more, f.Look(c.Context(), s, r.Files)...)
+		more = append(more, f.Look(c.Context(), s, r.Files).Beside(append(more, faults...)...)...)
 	}
 	faults = append(faults, src.tree.Locate(nil, more)...)
 	faults.Sort()
