@@ -106,7 +106,7 @@ func TestOpenReadsRotaryParameters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := saved(t, "bfloat16")
-			edit(t, filepath.Join(dir, "config.json"), `"rope_theta": 10000`, c.entry)
+			edit(t, filepath.Join(dir, "config.json"), `"rope_theta": 10000.0`, c.entry)
 			m, err := llm.Open(dir)
 			var unknown *llm.UnknownArchitectureError
 			if errors.As(err, &unknown) != c.unknown || !c.unknown && err != nil {

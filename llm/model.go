@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -135,11 +134,11 @@ func (m *Model) Save(dir, dtype string) error {
 	if len(cfg.Architectures) == 0 {
 		cfg.Architectures = []string{cfg.family().architecture}
 	}
-	body, err := json.MarshalIndent(cfg, "", "  ")
+	body, err := cfg.encode()
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), append(body, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), body, 0o600); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	return writeTensors(filepath.Join(dir, "model.safetensors"), dtype, m.stored())

@@ -141,6 +141,9 @@ func writeTensors(path, dtype string, params []*param) (err error) {
 	}
 	for _, p := range sorted {
 		if err := w.Write(p.values()); err != nil {
+			if _, tooLarge := errors.AsType[*safetensors.RangeError](err); tooLarge {
+				err = fmt.Errorf("tensor %s: %w", p.name, err)
+			}
 			return errors.Join(writeError(path, err), w.Close())
 		}
 	}

@@ -199,6 +199,11 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 		}
 	}
 	t.takeBest()
+	for _, p := range t.learn {
+		if err := checkFinite(p.data); err != nil {
+			return res, fmt.Errorf("%w any more behind step %d, which made weights of %s that are none; lower the learning rate", ErrDiverged, t.step, p.name)
+		}
+	}
 	res.Steps, res.FinalLoss, res.FinalEvalLoss, res.BestStep = t.step, t.loss, t.validated.last, t.validated.bestStep
 	res.HighestRate = t.schedule.Highest(t.step)
 	res.Epochs = int((t.step + perEpoch - 1) / perEpoch)

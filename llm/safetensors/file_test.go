@@ -2,6 +2,7 @@ package safetensors_test
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,47 @@ import (
 
 	"github.com/tunebus/tunebus/llm/safetensors"
 )
+
+// TestWriteBeyondTheType: a value that would not be finite in the file is named, and the
+// largest ones that are have a place.
+func TestWriteBeyondTheType(t *testing.T) {
+	t.Parallel()
+	nan := float32(math.NaN())
+	for name, c := range map[string]struct {
+		dtype string
+		value float32
+		want  string
+	}{
+		"the largest of float16":  {safetensors.F16, 65504, ""},
+		"beyond float16":          {safetensors.F16, 70000, "value 40002 of 40003 is 70000, which is beyond what float16 can hold"},
+		"below float16":           {safetensors.F16, -1e30, "value 40002 of 40003 is -1e+30"},
+		"the largest of bfloat16": {safetensors.BF16, 3.3895314e38, ""},
+		"beyond bfloat16":         {safetensors.BF16, math.MaxFloat32, "beyond what bfloat16 can hold"},
+		"no number":               {safetensors.BF16, nan, "value 40002 of 40003 is NaN"},
+		"no number in float32":    {safetensors.F32, nan, "value 40002 of 40003 is NaN"},
+		"infinite":                {safetensors.F32, float32(math.Inf(1)), "is +Inf"},
+	} {
+		values := make([]float32, 40003) // several pieces of a file
+		values[40001] = c.value
+		for _, takesAny := range []bool{false, true} {
+			w, err := safetensors.Create(filepath.Join(t.TempDir(), "w.safetensors"), []safetensors.Tensor{{Name: "a", DType: c.dtype, Shape: []int{len(values)}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if takesAny {
+				w.TakeAny()
+			}
+			err = errors.Join(w.Write(values[:5]), w.Write(values[5:]))
+			_, beyond := errors.AsType[*safetensors.RangeError](err)
+			if wants := c.want != "" && !takesAny; beyond != wants || wants && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s, takes any %t: %v", name, takesAny, err)
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
 
 // TestWriteAndRead: values come back as they were written, those of a tensor of
 // any kind as bytes, also where they are written in parts.

@@ -25,6 +25,16 @@ func DType(name string) (dtype string, ok bool) {
 	return dtype, ok
 }
 
+// typeName is how Python calls a type.
+func typeName(dtype string) string {
+	for _, name := range []string{"float32", "float16", "bfloat16"} {
+		if is, _ := DType(name); is == dtype {
+			return name
+		}
+	}
+	return dtype
+}
+
 // chunk is how many bytes are converted at a time.
 const chunk = 1 << 16
 
@@ -80,4 +90,28 @@ func encode(buf []byte, src []float32, dtype string) []byte {
 		}
 	}
 	return buf
+}
+
+// firstNotFinite is the index of the first value of those that encode wrote that is NaN or
+// infinite; -1: there is none.
+func firstNotFinite(buf []byte, dtype string) int {
+	const exponent32, exponentB, exponent16 = 0x7f800000, 0x7f80, 0x7c00
+	if dtype == F32 {
+		for i := 0; i < len(buf); i += 4 {
+			if binary.LittleEndian.Uint32(buf[i:])&exponent32 == exponent32 {
+				return i / 4
+			}
+		}
+		return -1
+	}
+	exponent := uint16(exponent16)
+	if dtype == BF16 {
+		exponent = exponentB
+	}
+	for i := 0; i < len(buf); i += 2 {
+		if binary.LittleEndian.Uint16(buf[i:])&exponent == exponent {
+			return i / 2
+		}
+	}
+	return -1
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 )
 
@@ -19,6 +20,23 @@ type Writer struct {
 	written int64 // bytes of the tensor next
 	buf     []byte
 	failed  bool // a write failed, and said so
+	any     bool // see TakeAny
+}
+
+// RangeError says which value of a tensor is not finite in the type in which it would
+// be stored: it is NaN or infinite, or larger than the largest one of the type.
+type RangeError struct {
+	Tensor       string
+	DType        string // as [DType] takes it
+	Index, Count int    // of the value, and of all
+	Value        float32
+}
+
+func (e *RangeError) Error() string {
+	if v := float64(e.Value); math.IsNaN(v) || math.IsInf(v, 0) {
+		return fmt.Sprintf("value %d of %d is %v, so that nobody could use the file", e.Index+1, e.Count, v)
+	}
+	return fmt.Sprintf("value %d of %d is %g, which is beyond what %s can hold; bfloat16 and float32 hold larger ones", e.Index+1, e.Count, e.Value, e.DType)
 }
 
 // Create makes a file and writes its header. Of the tensors, Bytes has to be
@@ -57,7 +75,12 @@ func Create(path string, tensors []Tensor) (*Writer, error) {
 	return w, nil
 }
 
-// Write writes the next values of the tensor that is not complete yet.
+// TakeAny has the Writer take values that are not finite, for files that nobody but their
+// writer reads.
+func (w *Writer) TakeAny() { w.any = true }
+
+// Write writes the next values of the tensor that is not complete yet. The error is a
+// [*RangeError] if one of them would not be finite there.
 func (w *Writer) Write(values []float32) error {
 	t, err := w.current()
 	if err != nil {
@@ -66,6 +89,11 @@ func (w *Writer) Write(values []float32) error {
 	for len(values) > 0 {
 		n := min(len(values), chunk/4)
 		w.buf = encode(w.buf[:0], values[:n], t.DType)
+		if i := firstNotFinite(w.buf, t.DType); i >= 0 && !w.any {
+			w.failed = true
+			before := w.written * t.Size() / max(1, t.Bytes)
+			return &RangeError{Tensor: t.Name, DType: typeName(t.DType), Index: int(before) + i, Count: int(t.Size()), Value: values[i]}
+		}
 		if err := w.add(t, w.buf); err != nil {
 			return err
 		}

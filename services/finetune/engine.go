@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/safetensors"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/hostmemory"
@@ -280,7 +281,11 @@ func save(model *llm.Model, base baseModel, dir string, s events.FineTuner) erro
 		}
 		dtype = stored
 	}
-	if err := model.Save(dir, dtype); err != nil {
+	err := model.Save(dir, dtype)
+	if large, ok := errors.AsType[*safetensors.RangeError](err); ok {
+		return engine.Permanent("out_of_range", fmt.Errorf("fine_tuner.dtype = %q, the type in which the model is stored: weight %s: %w", dtype, large.Tensor, large))
+	}
+	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	return token.CopyFiles(base.Tokens, dir)

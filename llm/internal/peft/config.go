@@ -47,10 +47,28 @@ type Config struct {
 type UnsupportedError struct {
 	Option string
 	Value  any
+	Hint   string // what to do, if there is anything
 }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("%s = %v is not supported by the built-in engine", e.Option, e.Value)
+	text := fmt.Sprintf("%s = %v is not supported by the built-in engine", e.Option, e.Value)
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+// plainStart reports whether an adapter began beside the base model as it is. Others, such
+// as "pissa" and "olora", take a part of it into the adapter, and PEFT takes that part from
+// the base model again each time it loads them. Source: LoraLayer.update_layer of PEFT.
+func plainStart(initLoRAWeights any) bool {
+	switch v := initLoRAWeights.(type) {
+	case nil, bool:
+		return true
+	case string:
+		return slices.Contains([]string{"gaussian", "orthogonal", "eva"}, v)
+	}
+	return false
 }
 
 // unsupported are the options that change what an adapter computes and that the
@@ -75,11 +93,17 @@ func Read(path string) (Config, error) {
 	}
 	for _, option := range unsupported() {
 		if set(all[option]) {
-			return c, &UnsupportedError{option, all[option]}
+			return c, &UnsupportedError{Option: option, Value: all[option]}
 		}
 	}
 	if !slices.Contains([]string{"none", "all", "lora_only"}, c.Bias) {
-		return c, &UnsupportedError{"bias", fmt.Sprintf("%q", c.Bias)}
+		return c, &UnsupportedError{Option: "bias", Value: fmt.Sprintf("%q", c.Bias)}
+	}
+	if start := all["init_lora_weights"]; !plainStart(start) {
+		return c, &UnsupportedError{
+			Option: "init_lora_weights", Value: fmt.Sprintf("%q", start),
+			Hint: "such an adapter belongs to a changed base model; PEFT's save_pretrained with path_initial_model_for_weight_conversion makes one for the base model as it is",
+		}
 	}
 	return c, nil
 }

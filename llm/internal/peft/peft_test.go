@@ -107,6 +107,7 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	for option, body := range map[string]string{
 		"bias": `{"bias": "some"}`, "use_qalora": `{"use_qalora": true}`, "target_parameters": `{"target_parameters": ["w"]}`, "layer_replication": `{"layer_replication": [[0, 2]]}`,
+		"init_lora_weights": `{"init_lora_weights": "pissa_niter_4"}`,
 	} {
 		_, err := Read(write(t, body))
 		if of, ok := errors.AsType[*UnsupportedError](err); !ok || of.Option != option {
@@ -119,6 +120,20 @@ func TestRefused(t *testing.T) {
 	} {
 		if _, err := c.Modules(isLinear); err == nil || !strings.HasPrefix(err.Error(), option) {
 			t.Errorf("%s: %v", option, err)
+		}
+	}
+}
+
+// TestStarts: an adapter that began beside the base model as it is can be used, one that
+// took a part of it cannot.
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	for start, plain := range map[string]bool{
+		`true`: true, `false`: true, `null`: true, `"gaussian"`: true, `"orthogonal"`: true, `"eva"`: true,
+		`"pissa"`: false, `"olora"`: false, `"corda"`: false, `"loftq"`: false, `"of tomorrow"`: false, `5`: false,
+	} {
+		if _, err := Read(write(t, `{"init_lora_weights": `+start+`}`)); (err == nil) != plain {
+			t.Errorf("%s: %v", start, err)
 		}
 	}
 }

@@ -43,6 +43,7 @@ func Write(path string, tensors []Tensor) error {
 	if err != nil {
 		return err
 	}
+	w.TakeAny() // of a training that goes astray, which its next step says
 	for _, t := range sorted {
 		if t.Bytes != nil {
 			err = w.Copy(bytes.NewReader(t.Bytes))
