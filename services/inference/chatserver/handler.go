@@ -196,6 +196,12 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 			Message: fmt.Sprintf("the Content-Type is %.100q; send the header Content-Type: application/json", r.Header.Get("Content-Type")),
 		}
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, &completionapi.Error{
+			Status:  http.StatusUnsupportedMediaType,
+			Message: fmt.Sprintf("the Content-Encoding is %.100q; send the body as it is, without that header", encoding),
+		}
+	}
 	size := r.ContentLength
 	if size > s.o.MaxBody {
 		s.drain(w, r)

@@ -90,6 +90,15 @@ func TestRefusals(t *testing.T) {
 	if res, body := r.do(t, plain); res.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("a text: %d %s", res.StatusCode, body)
 	}
+	packed, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+chat, strings.NewReader(asking("hi", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed.Header.Set("Content-Type", "application/json")
+	packed.Header.Set("Content-Encoding", "gzip")
+	if res, body := r.do(t, packed); res.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("a packed body: %d %s", res.StatusCode, body)
+	}
 	if res, body := r.get(t, chat); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != http.MethodPost {
 		t.Errorf("GET: %d %s", res.StatusCode, body)
 	}

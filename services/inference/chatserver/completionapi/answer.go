@@ -1,6 +1,12 @@
 package completionapi
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // The reasons for which an answer ends.
 const (
@@ -207,17 +213,46 @@ func (Text) choice(p Piece) choice {
 	}
 	var out textLogprobs
 	for _, l := range p.Logprobs {
-		top := map[string]float64{}
-		for _, t := range l.Top {
-			top[t.Token] = t.Logprob
-		}
 		out.Tokens = append(out.Tokens, l.Token)
 		out.TokenLogprobs = append(out.TokenLogprobs, l.Logprob.Logprob)
-		out.TopLogprobs = append(out.TopLogprobs, top)
+		out.TopLogprobs = append(out.TopLogprobs, likeliest(l))
 		out.TextOffset = append(out.TextOffset, l.Offset)
 	}
 	c.Logprobs = out
 	return c
+}
+
+// likeliest are the likeliest tokens by their texts. Several may have one text, such as
+// U+FFFD for parts of characters: it then stands for the chosen one, or else for the
+// likeliest, and the others are called by their bytes, as OpenAI's API does it.
+func likeliest(of TokenLogprob) map[string]float64 {
+	out := map[string]float64{}
+	chosen := slices.IndexFunc(of.Top, func(t Logprob) bool {
+		return t.Token == of.Token && t.Logprob == of.Logprob.Logprob && bytes.Equal(t.Bytes, of.Bytes)
+	})
+	if chosen >= 0 {
+		out[of.Token] = of.Logprob.Logprob
+	}
+	for i, t := range of.Top {
+		name := t.Token
+		if _, taken := out[name]; taken {
+			name = byBytes(t.Bytes)
+		}
+		if _, taken := out[name]; !taken && i != chosen {
+			out[name] = t.Logprob
+		}
+	}
+	return out
+}
+
+// byBytes is a name such as "bytes:\xe2\x80".
+func byBytes(b []byte) string {
+	var out strings.Builder
+	out.WriteString("bytes:")
+	for _, v := range b {
+		fmt.Fprintf(&out, `\x%02x`, v)
+	}
+	return out.String()
 }
 
 // Models is the response of /v1/models.
