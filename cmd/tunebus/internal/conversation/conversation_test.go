@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/llm/generation"
+	"github.com/tunebus/tunebus/llm/token"
 )
 
 // partner is the quickstart's base model.
@@ -41,8 +42,8 @@ func TestConversation(t *testing.T) {
 	if err != nil || len(p.turns) != 4 || !strings.Contains(text, first.Text) || !strings.Contains(text, "Who are you?") {
 		t.Errorf("%+v, %v", p.turns, err)
 	}
-	ids, _, err := p.prompt()
-	if all := p.tok.Decode(ids, false); err != nil || !strings.Contains(all, "Be brief.") || !strings.Contains(all, "And where?") {
+	saw, err := p.prompt(p.limit())
+	if all := p.tok.Decode(saw.ids, false); err != nil || !strings.Contains(all, "Be brief.") || !strings.Contains(all, "And where?") {
 		t.Errorf("the model sees %q, %v", all, err)
 	}
 	p.Reset()
@@ -87,5 +88,37 @@ func TestLongConversation(t *testing.T) {
 	}
 	if _, err := p.Ask(t.Context(), strings.Repeat("pier ", 100), on); !errors.Is(err, ErrTooLong) || len(p.turns) != 12 {
 		t.Errorf("%v, %d turns", err, len(p.turns))
+	}
+}
+
+// TestModelsOwnLength: without a limit of the run, what the model was made for bounds a
+// conversation and its answer. Turns are left out and an answer ends there, and both are
+// told; a message that leaves no room for an answer is an error with the numbers.
+func TestModelsOwnLength(t *testing.T) {
+	t.Parallel()
+	p := partner(t, Options{})
+	on := func(string) error { return nil }
+	_, err := p.Ask(t.Context(), strings.Repeat("word ", 400), on)
+	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), "tokens, and the model was made for 256, its answer among them") || len(p.turns) != 0 {
+		t.Errorf("%v, %d turns", err, len(p.turns))
+	}
+	words := 100
+	for ; ; words++ { // as many as leave room for less than an answer
+		p.turns = []token.Message{{Role: "user", Content: strings.Repeat("word ", words)}}
+		if saw, err := p.prompt(p.limit()); err != nil {
+			t.Fatal(err)
+		} else if n := len(saw.ids); n > 250 && n < 256 {
+			break
+		}
+	}
+	p.turns = nil
+	p.options.Generate.MaxNewTokens = 32
+	long, err := p.Ask(t.Context(), strings.Repeat("word ", words), on)
+	if err != nil || long.Tokens > 5 || long.Full != (long.Tokens > 0 && long.Cut) || long.Positions != 256 {
+		t.Errorf("%+v, %v", long, err)
+	}
+	next, err := p.Ask(t.Context(), "Who are you?", on)
+	if err != nil || next.Forgotten != 2 || next.Full || !strings.Contains(next.Excess, "the model was made for 256") {
+		t.Errorf("%+v, %v", next, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -162,10 +163,18 @@ func serve(t *testing.T, args ...string) *serving {
 // ask returns the greedy answer of a model, which has the system prompt of the run.
 func (s *serving) ask(t *testing.T, model string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{
-		"model": model, "temperature": 0, "max_tokens": 12, "ignore_eos": true,
+	return s.askWith(t, map[string]any{"model": model, "temperature": 0})
+}
+
+// askWith returns the answer to a request with some parameters.
+func (s *serving) askWith(t *testing.T, parameters map[string]any) string {
+	t.Helper()
+	request := map[string]any{
+		"max_tokens": 12, "ignore_eos": true,
 		"messages": []map[string]string{{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}},
-	})
+	}
+	maps.Copy(request, parameters)
+	body, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +320,25 @@ func TestNobodyReadsAtAll(t *testing.T) {
 	_ = r.Close() // of a pipe: never fails; what was left unsaid ends with it
 }
 
+// TestServeGreedily: a model whose generation_config.json says do_sample = false answers
+// greedily where a request has no temperature, and the start says so.
+func TestServeGreedily(t *testing.T) {
+	t.Parallel()
+	s := serve(t, quickBase())
+	greedy := s.askWith(t, map[string]any{"model": "base-model", "temperature": 0})
+	for range 3 {
+		if got := s.askWith(t, map[string]any{"model": "base-model"}); got != greedy {
+			t.Errorf("without a temperature it says %q, and greedily %q", got, greedy)
+		}
+	}
+	if hot := s.askWith(t, map[string]any{"model": "base-model", "temperature": 5, "seed": 1}); hot == greedy {
+		t.Errorf("the temperature of a request changes nothing: %q", hot)
+	}
+	if want := "note: by its generation_config.json, a request to base-model that says nothing else has temperature 0 (always the likeliest token)"; !strings.Contains(s.screen.String(), want) {
+		t.Errorf("the start does not say %q\n%s", want, s.screen)
+	}
+}
+
 // TestServeText: the first lines for people have a command that asks the server.
 func TestServeText(t *testing.T) {
 	t.Parallel()
@@ -375,7 +403,7 @@ func TestServeRefusals(t *testing.T) {
 		"a file":          {append(any, dir+"/short"), "is a file; want the folder of a model"},
 		"too long":        {append(any, quickBase(), "--max-sequence-length", "257"), "was made for 256 tokens"},
 		"small cache":     {append(any, quickBase(), "--cache-tokens", "100"), "one request of base-model may have 256 tokens"},
-		"twice":           {append(any, quickBase(), quickBase()), "a model of that name is served already"},
+		"twice":           {append(any, quickBase(), quickBase()), "is there twice; leave one of them out"},
 		"no run":          {append(any, "nobody", "--data", f.Dir), "run nobody is unknown"},
 		"no model":        {append(any, "r", "--data", f.Dir), "run r tuned no model"},
 		"no checkpoint":   {append(any, dir), "config.json"},
