@@ -102,19 +102,28 @@ func TestModelsOwnLength(t *testing.T) {
 	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), "tokens, and the model was made for 256, its answer among them") || len(p.turns) != 0 {
 		t.Errorf("%v, %d turns", err, len(p.turns))
 	}
-	words := 100
-	for ; ; words++ { // as many as leave room for less than an answer
-		p.turns = []token.Message{{Role: "user", Content: strings.Repeat("word ", words)}}
-		if saw, err := p.prompt(p.limit()); err != nil {
-			t.Fatal(err)
-		} else if n := len(saw.ids); n > 250 && n < 256 {
+	tokens := func(message string) int {
+		p.turns = []token.Message{{Role: "user", Content: message}}
+		saw, _ := p.prompt(p.limit()) // one that is too long is counted, too
+		return len(saw.ids)
+	}
+	message := "Who are you?"
+	for tokens(message+" pier") < 255 {
+		message += " pier"
+	}
+	for _, more := range []string{"", "?", " a", " pier", " Who", " pier?", " a pier?"} { // they have tokens of other numbers
+		if tokens(message+more) == 255 { // with room for one of an answer
+			message += more
 			break
 		}
 	}
-	p.turns = nil
+	if n := tokens(message); n != 255 {
+		t.Fatalf("the message has %d tokens", n)
+	}
+	p.Reset()
 	p.options.Generate.MaxNewTokens = 32
-	long, err := p.Ask(t.Context(), strings.Repeat("word ", words), on)
-	if err != nil || long.Tokens > 5 || long.Full != (long.Tokens > 0 && long.Cut) || long.Positions != 256 {
+	long, err := p.Ask(t.Context(), message, on)
+	if err != nil || long.Tokens != 1 || !long.Full || !long.Cut || long.Positions != 256 {
 		t.Errorf("%+v, %v", long, err)
 	}
 	next, err := p.Ask(t.Context(), "Who are you?", on)

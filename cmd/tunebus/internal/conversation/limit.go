@@ -12,15 +12,15 @@ type limit struct {
 	// prompt is the most that it is asked with; 0: no limit.
 	prompt int
 	// positions is for how many it was made, its answer among them; 0: its files do not say.
-	// room of them are left to the answer, where a conversation has turns to forget.
-	positions, room int
+	// reserve of them are left to the answer, where a conversation has turns to forget.
+	positions, reserve int
 }
 
 // limit is that of a model's files and of the options.
 func (p *Partner) limit() limit {
 	positions := p.model.Config().Positions()
 	// An answer that may be as long as all that the model sees would leave it nothing to see.
-	return limit{prompt: p.options.MaxPrompt, positions: positions, room: max(1, min(p.options.Generate.MaxNewTokens, positions/2))}
+	return limit{prompt: p.options.MaxPrompt, positions: positions, reserve: max(1, min(p.options.Generate.MaxNewTokens, positions/2))}
 }
 
 // excess says how a conversation of so many tokens is too long beside so many of its
@@ -60,7 +60,7 @@ func (p *Partner) prompt(l limit) (seen, error) {
 			return out, err
 		}
 		out.ids = p.tok.Encode(text)
-		last, answer := out.forgotten+1 >= len(p.turns), l.room
+		last, answer := out.forgotten+1 >= len(p.turns), l.reserve
 		if last {
 			answer = 1
 		}

@@ -37,8 +37,8 @@ type opening struct {
 	host    hostmemory.Host
 	caches  []cache               // of the models that are opened
 	weights map[string]*llm.Model // base models by their folders
-	taken   map[string]bool       // names
-	unclear map[string]bool       // names of base models that mean another model, too
+	based   map[string]bool       // names of base models that are served
+	leftOut map[string]bool       // names of base models that an argument has, or two of them
 	served  []*servedmodel.Model
 	noted   []string
 }
@@ -80,14 +80,14 @@ func isPath(arg string) bool {
 // models opens all models that the arguments name, and the base models of adapters
 // among them. Those that were opened are returned with an error, too.
 func (o *opening) models(c *cobra.Command, args []string) ([]*servedmodel.Model, error) {
-	o.weights, o.taken = map[string]*llm.Model{}, map[string]bool{}
+	o.weights, o.based = map[string]*llm.Model{}, map[string]bool{}
 	stages := progress.OfStages(o.session.Console.Screen())
 	defer stages.Close()
 	sources, err := o.sources(c, stages, args)
 	if err != nil {
 		return nil, err
 	}
-	o.unclear = unclearBases(sources, o.flags.name, o.note)
+	o.leftOut = leftOut(sources, o.flags.name, o.note)
 	stages.Next("reading the model", 0)
 	for _, from := range sources {
 		if err := o.open(from); err != nil {
@@ -243,9 +243,10 @@ func (o *opening) open(from source) error {
 			return fmt.Errorf("%s: %w", from.what, err)
 		}
 	}
-	if err := o.serve(m, from, names); err != nil || from.Adapter() == "" || o.taken[from.base] || o.unclear[from.base] {
+	if err := o.serve(m, from, names); err != nil || from.Adapter() == "" || o.based[from.base] || o.leftOut[from.base] {
 		return err
 	}
+	o.based[from.base] = true
 	tok, err := token.Open(from.Base)
 	if err != nil {
 		return fmt.Errorf("the base model of %s: %w", from.what, err)
@@ -253,14 +254,9 @@ func (o *opening) open(from source) error {
 	return o.serve(servedmodel.Options{Root: from.base, Weights: base, Tokenizer: tok, Lazy: true}, from, []string{from.base})
 }
 
-// serve adds a model under its names, but for those that are taken.
+// serve adds a model under its names.
 func (o *opening) serve(m servedmodel.Options, from source, names []string) error {
-	for _, name := range names {
-		if !o.taken[name] && name != "" {
-			o.taken[name] = true
-			m.Names = append(m.Names, name)
-		}
-	}
+	m.Names = names
 	var err error
 	if m.Defaults, err = servedmodel.DefaultsOf(from.Weights()); err != nil {
 		return err

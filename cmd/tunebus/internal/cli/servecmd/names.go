@@ -123,10 +123,11 @@ func sameFolder(a, b string) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// unclearBases are the names of base models that another model has, too. Nobody named those
-// base models: they are left out, and note says so. name is that of --name.
-func unclearBases(sources []source, name string, note func(...string)) map[string]bool {
-	unclear := map[string]bool{}
+// leftOut are the names of base models beside adapters that are not served under them: an
+// argument has the name, or two base models do. Where that is another model, note says so:
+// nobody named those base models. name is that of --name.
+func leftOut(sources []source, name string, note func(...string)) map[string]bool {
+	out := map[string]bool{}
 	for i, from := range sources {
 		if from.base == "" {
 			continue
@@ -137,16 +138,18 @@ func unclearBases(sources []source, name string, note func(...string)) map[strin
 				names = []string{name}
 			}
 			switch {
-			case slices.Contains(names, from.base) && (other.base != "" || !sameFolder(other.Weights(), from.Weights())):
-				unclear[from.base] = true
-				note(fmt.Sprintf("the base model of %s is not served beside it: its name is %s, and that is %s", from.what, from.base, other.what))
+			case slices.Contains(names, from.base):
+				out[from.base] = true
+				if other.base != "" || !sameFolder(other.Weights(), from.Weights()) {
+					note(fmt.Sprintf("the base model of %s is not served beside it: its name is %s, and that is %s", from.what, from.base, other.what))
+				}
 			case j < i && other.base == from.base && !sameBase(other, from):
-				unclear[from.base] = true
+				out[from.base] = true
 				note(fmt.Sprintf("the base models of %s and %s are both called %s and are not the same, so that neither is served", other.what, from.what, from.base))
 			}
 		}
 	}
-	return unclear
+	return out
 }
 
 // sameBase reports whether two adapters have the same base model.

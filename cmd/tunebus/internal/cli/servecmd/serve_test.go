@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -244,7 +245,7 @@ func TestServeFolders(t *testing.T) {
 	t.Parallel()
 	dir := adapter(t)
 	s := serve(t, dir, quickBase())
-	if want := []string{filepath.Base(dir), dir, quickBase(), "base-model"}; !slices.Equal(s.models, want) {
+	if want := []string{filepath.Base(dir), dir, "base-model", quickBase()}; !slices.Equal(s.models, want) {
 		t.Errorf("it serves %q, want %q", s.models, want)
 	}
 	if tuned, base := s.ask(t, dir), s.ask(t, "base-model"); tuned == base {
@@ -363,6 +364,36 @@ func TestServeText(t *testing.T) {
 	}
 	cancel(interrupt.Signal{Signal: os.Interrupt})
 	if status := <-done; status != 130 || !strings.Contains(log.String(), "stopping\n") {
+		t.Errorf("status %d\n%s", status, &log)
+	}
+}
+
+// TestServeKeyText: the command of the first lines works as it stands where a key is wanted.
+func TestServeKeyText(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	dir := t.TempDir()
+	clitest.Write(t, dir, "key file", "0123456789abcdef\n")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, w := io.Pipe()
+	var log screen
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"serve", quickBase(), "--listen", "127.0.0.1:0", "--api-key-file", filepath.Join(dir, "key file")}, w, &log)
+		_ = w.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	for range 3 {
+		lines.Scan()
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", lines.Text()).Output()
+	if err != nil || !strings.Contains(string(out), `"object":"chat.completion"`) {
+		t.Errorf("%s: %v\n%s", lines.Text(), err, out)
+	}
+	cancel(interrupt.Signal{Signal: os.Interrupt})
+	if status := <-done; status != 130 {
 		t.Errorf("status %d\n%s", status, &log)
 	}
 }
