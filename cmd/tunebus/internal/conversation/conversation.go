@@ -9,8 +9,6 @@ package conversation
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/generation"
@@ -92,8 +90,13 @@ type Answer struct {
 	// Tokens is how many tokens it has.
 	Tokens int
 	// Forgotten is how many turns at the beginning of the conversation the model
-	// did not see, because all of them are longer than its prompt may be.
+	// did not see, and Excess how all of them are too long.
 	Forgotten int
+	Excess    string
+	// Full is set if the answer ended because the model was made for no more than so many
+	// Positions, all tokens of the prompt and the answer.
+	Full      bool
+	Positions int
 	// Cut is set if the answer was ended from outside, by the context or by the
 	// largest number of tokens.
 	Cut bool
@@ -103,14 +106,18 @@ type Answer struct {
 // text as it comes. If the context ends, the answer is what was said so far.
 func (p *Partner) Ask(ctx context.Context, text string, on func(piece string) error) (Answer, error) {
 	p.turns = append(p.turns, token.Message{Role: "user", Content: text})
-	ids, forgotten, err := p.prompt()
+	limit := p.limit()
+	seen, err := p.prompt(limit)
 	if err != nil {
 		p.turns = p.turns[:len(p.turns)-1]
 		return Answer{}, err
 	}
-	out := Answer{Forgotten: forgotten}
+	out := Answer{Forgotten: seen.forgotten, Excess: seen.excess, Positions: limit.positions}
 	prompt := p.options.Generate
-	prompt.IDs, prompt.EOS = ids, p.tok.EOS()
+	prompt.IDs, prompt.EOS = seen.ids, p.tok.EOS()
+	if limit.positions > 0 {
+		prompt.MaxNewTokens = min(prompt.MaxNewTokens, limit.positions-len(seen.ids))
+	}
 	prompt.OnToken = func(t generation.Token) error {
 		out.Tokens++
 		return out.say(t.Text, on)
@@ -123,6 +130,7 @@ func (p *Partner) Ask(ctx context.Context, text string, on func(piece string) er
 	err = p.batch.Drain(ctx)
 	answer, fault := row.Answer()
 	out.Cut = ctx.Err() != nil || answer.Finish == generation.Length
+	out.Full = answer.Finish == generation.Length && prompt.MaxNewTokens < p.options.Generate.MaxNewTokens
 	if ctx.Err() != nil {
 		err, fault = nil, nil
 	}
@@ -150,27 +158,4 @@ func (p *Partner) fits(prompt generation.Prompt) *generation.Batch {
 		p.batch = llm.NewBatch(p.model, generation.Config{MaxSequences: 1, CacheTokens: p.tokens, Decode: func(ids []int32) string { return p.tok.Decode(ids, true) }})
 	}
 	return p.batch
-}
-
-// ErrTooLong says that a single turn does not fit.
-var ErrTooLong = errors.New("the message is longer than the model's prompt may be")
-
-// prompt renders the conversation. The oldest turns are left out until the rest
-// fits.
-func (p *Partner) prompt() (ids []int32, forgotten int, err error) {
-	for ; forgotten < len(p.turns); forgotten += 2 {
-		var all []token.Message
-		if p.options.System != "" {
-			all = append(all, token.Message{Role: "system", Content: p.options.System})
-		}
-		text, err := p.tok.Render(append(all, p.turns[forgotten:]...), true)
-		if err != nil {
-			return nil, 0, err
-		}
-		ids = p.tok.Encode(text)
-		if p.options.MaxPrompt <= 0 || len(ids) <= p.options.MaxPrompt {
-			return ids, forgotten, nil
-		}
-	}
-	return nil, 0, fmt.Errorf("%w: %d tokens, and inferencer.max_sequence_length is %d", ErrTooLong, len(ids), p.options.MaxPrompt)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/llm/generation"
+	"github.com/tunebus/tunebus/llm/token"
 )
 
 // partner is the quickstart's base model.
@@ -41,8 +42,8 @@ func TestConversation(t *testing.T) {
 	if err != nil || len(p.turns) != 4 || !strings.Contains(text, first.Text) || !strings.Contains(text, "Who are you?") {
 		t.Errorf("%+v, %v", p.turns, err)
 	}
-	ids, _, err := p.prompt()
-	if all := p.tok.Decode(ids, false); err != nil || !strings.Contains(all, "Be brief.") || !strings.Contains(all, "And where?") {
+	saw, err := p.prompt(p.limit())
+	if all := p.tok.Decode(saw.ids, false); err != nil || !strings.Contains(all, "Be brief.") || !strings.Contains(all, "And where?") {
 		t.Errorf("the model sees %q, %v", all, err)
 	}
 	p.Reset()
@@ -87,5 +88,46 @@ func TestLongConversation(t *testing.T) {
 	}
 	if _, err := p.Ask(t.Context(), strings.Repeat("pier ", 100), on); !errors.Is(err, ErrTooLong) || len(p.turns) != 12 {
 		t.Errorf("%v, %d turns", err, len(p.turns))
+	}
+}
+
+// TestModelsOwnLength: without a limit of the run, what the model was made for bounds a
+// conversation and its answer. Turns are left out and an answer ends there, and both are
+// told; a message that leaves no room for an answer is an error with the numbers.
+func TestModelsOwnLength(t *testing.T) {
+	t.Parallel()
+	p := partner(t, Options{})
+	on := func(string) error { return nil }
+	_, err := p.Ask(t.Context(), strings.Repeat("word ", 400), on)
+	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), "tokens, and the model was made for 256, its answer among them") || len(p.turns) != 0 {
+		t.Errorf("%v, %d turns", err, len(p.turns))
+	}
+	tokens := func(message string) int {
+		p.turns = []token.Message{{Role: "user", Content: message}}
+		saw, _ := p.prompt(p.limit()) // one that is too long is counted, too
+		return len(saw.ids)
+	}
+	message := "Who are you?"
+	for tokens(message+" pier") < 255 {
+		message += " pier"
+	}
+	for _, more := range []string{"", "?", " a", " pier", " Who", " pier?", " a pier?"} { // they have tokens of other numbers
+		if tokens(message+more) == 255 { // with room for one of an answer
+			message += more
+			break
+		}
+	}
+	if n := tokens(message); n != 255 {
+		t.Fatalf("the message has %d tokens", n)
+	}
+	p.Reset()
+	p.options.Generate.MaxNewTokens = 32
+	long, err := p.Ask(t.Context(), message, on)
+	if err != nil || long.Tokens != 1 || !long.Full || !long.Cut || long.Positions != 256 {
+		t.Errorf("%+v, %v", long, err)
+	}
+	next, err := p.Ask(t.Context(), "Who are you?", on)
+	if err != nil || next.Forgotten != 2 || next.Full || !strings.Contains(next.Excess, "the model was made for 256") {
+		t.Errorf("%+v, %v", next, err)
 	}
 }

@@ -3,14 +3,11 @@ package completionapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
@@ -65,6 +62,29 @@ type Sampling struct {
 	StopIDs []int32
 	// IgnoreEOS has an answer go on behind the model's own end.
 	IgnoreEOS bool
+}
+
+// Said is what a model's default sampling has, for people; empty: nothing.
+func (s Sampling) Said() string {
+	var said []string
+	add := func(name string, value float64) { said = append(said, fmt.Sprintf("%s %v", name, value)) }
+	if t := s.Temperature; t != nil && *t == 0 {
+		said = append(said, "temperature 0 (always the likeliest token)")
+	} else if t != nil {
+		add("temperature", *t)
+	}
+	if s.TopK != nil {
+		add("top_k", float64(*s.TopK))
+	}
+	for _, p := range []struct {
+		name  string
+		value *float64
+	}{{"top_p", s.TopP}, {"min_p", s.MinP}, {"repetition_penalty", s.RepetitionPenalty}} {
+		if p.value != nil {
+			add(p.name, *p.value)
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // parameter reads a parameter of a request. The error says what is wanted.
@@ -137,50 +157,9 @@ func parse(body []byte, known map[string]parameter) (Request, *faults) {
 	return r, out
 }
 
-// object reads a JSON object, and nothing behind it.
-func object(body []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(body) { // the decoder would put U+FFFD there, and the model would read that
-		return nil, fmt.Errorf("it is not encoded as UTF-8, at byte %d", firstInvalid(body)+1)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	var out map[string]json.RawMessage
-	err := dec.Decode(&out)
-	if err == nil && out == nil {
-		err = errors.New("it is null")
-	}
-	if err == nil {
-		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
-			err = fmt.Errorf("something stands behind the object, at byte %d", dec.InputOffset())
-		}
-	}
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		err = fmt.Errorf("%w, at byte %d", syntax, syntax.Offset)
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		err = fmt.Errorf("it is of the type %s", wrong.Value)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends in the middle")
-	}
-	return out, err
-}
-
-// firstInvalid is the index of the first byte that is no part of UTF-8.
-func firstInvalid(body []byte) int {
-	at := 0
-	for at < len(body) {
-		r, size := utf8.DecodeRune(body[at:])
-		if r == utf8.RuneError && size == 1 {
-			break
-		}
-		at += size
-	}
-	return at
-}
-
 // faults are what is wrong with a request.
 type faults struct {
-	body    error // it is no object at all
+	body    error // it cannot be read at all
 	names   []string
 	texts   []string
 	strange bool // the first one is a name that nobody knows
@@ -212,7 +191,7 @@ const mostFaults = 20
 func (f *faults) err() error {
 	switch {
 	case f.body != nil:
-		return &Error{Status: http.StatusBadRequest, Message: fmt.Sprintf("the body is no JSON object: %v", f.body)}
+		return &Error{Status: http.StatusBadRequest, Message: f.body.Error()}
 	case len(f.names) == 0:
 		return nil
 	}

@@ -99,6 +99,30 @@ func TestMessageFaults(t *testing.T) {
 	}
 }
 
+// TestHalfCharacters: a surrogate without its other half is named with its place, wherever
+// it stands; whole characters and escaped backslashes are taken.
+func TestHalfCharacters(t *testing.T) {
+	t.Parallel()
+	for body, at := range map[string]string{
+		`{"model": "m", "messages": [{"role": "user", "content": "x\ud83d"}]}`:                                    `\ud83d in a text of the body is half of a character, at byte 59`,
+		`{"model": "m\ud83d\ud83d\ude00", ` + messages + `}`:                                                      `\ud83d in a text of the body is half of a character, at byte 13`,
+		`{"model": "m", ` + messages + `, "user": "\uDE00"}`:                                                      `\uDE00 in`,
+		`{"model": "m", ` + messages + `, "stop": ["\ud83d\n"]}`:                                                  `\ud83d in`,
+		`{"model": "m", ` + messages + `, "a\ud83d\\ude00": 1}`:                                                   `\ud83d in`,
+		`{"model": "m", ` + messages + `, "tools": [{"type": "function", "function": {"name": "\ud83d\u0041"}}]}`: `\ud83d in`,
+	} {
+		for _, parse := range []func([]byte) (completionapi.Request, error){completionapi.ParseChat, completionapi.ParseText} {
+			if _, err := parse([]byte(body)); err == nil || !strings.HasPrefix(err.Error(), at) || !strings.Contains(err.Error(), `such as \ud83d\ude00`) {
+				t.Errorf("%s: %v", body, err)
+			}
+		}
+	}
+	r, err := completionapi.ParseText([]byte(`{"model": "m", "prompt": "\ud83d\ude00 \\ud83d \u00e4\"\n"}`))
+	if want := "😀 \\ud83d ä\"\n"; err != nil || r.Prompt != want {
+		t.Errorf("%q, %v, want %q", r.Prompt, err, want)
+	}
+}
+
 // TestTaken: values that change nothing, parameters that change no answer, and null are
 // taken.
 func TestTaken(t *testing.T) {

@@ -26,7 +26,22 @@ func TestDefaults(t *testing.T) {
 	if err != nil || *d.Temperature != 0.7 || *d.TopK != 20 || *d.TopP != 0.8 || *d.RepetitionPenalty != 1.05 || d.MinP != nil {
 		t.Errorf("%+v, %v", d, err)
 	}
-	for _, body := range []string{`{`, `{"temperature": -1}`, `{"top_p": 5}`, `{"top_k": "all"}`} {
+	if said := d.Said(); said != "temperature 0.7, top_k 20, top_p 0.8, repetition_penalty 1.05" {
+		t.Errorf("it is said as %q", said)
+	}
+	for _, body := range []string{`{"do_sample": false}`, `{"do_sample": false, "temperature": 0.7}`} {
+		write(body)
+		if d, err := servedmodel.DefaultsOf(dir); err != nil || d.Temperature == nil || *d.Temperature != 0 || d.Said() != "temperature 0 (always the likeliest token)" {
+			t.Errorf("%s: %+v, %v", body, d, err)
+		}
+	}
+	for _, body := range []string{`{}`, `{"do_sample": true}`, `{"do_sample": null}`} {
+		write(body)
+		if d, err := servedmodel.DefaultsOf(dir); err != nil || d.Temperature != nil || d.Said() != "" {
+			t.Errorf("%s: %+v, %v", body, d, err)
+		}
+	}
+	for _, body := range []string{`{`, `{"do_sample": "no"}`, `{"temperature": -1}`, `{"top_p": 5}`, `{"top_k": "all"}`} {
 		write(body)
 		if _, err := servedmodel.DefaultsOf(dir); err == nil || !strings.Contains(err.Error(), "generation_config.json") {
 			t.Errorf("%s: %v", body, err)

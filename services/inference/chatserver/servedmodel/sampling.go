@@ -56,8 +56,9 @@ func first[T any](otherwise T, values ...*T) T {
 	return otherwise
 }
 
-// DefaultsOf reads the sampling that a model's generation_config.json recommends, as
-// vLLM does. It is none without the file.
+// DefaultsOf reads the sampling that a model's generation_config.json recommends. It is
+// none without the file. Other than in vLLM, do_sample = false means temperature 0, as it
+// does for transformers, to which the file belongs.
 func DefaultsOf(folder string) (completionapi.Sampling, error) {
 	path := filepath.Join(folder, "generation_config.json")
 	body, err := os.ReadFile(path)
@@ -65,6 +66,7 @@ func DefaultsOf(folder string) (completionapi.Sampling, error) {
 		return completionapi.Sampling{}, nil
 	}
 	var c struct {
+		Samples           *bool    `json:"do_sample"`
 		Temperature       *float64 `json:"temperature"`
 		TopP              *float64 `json:"top_p"`
 		TopK              *int     `json:"top_k"`
@@ -76,6 +78,9 @@ func DefaultsOf(folder string) (completionapi.Sampling, error) {
 	}
 	if err != nil {
 		return completionapi.Sampling{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if c.Samples != nil && !*c.Samples {
+		c.Temperature = new(float64)
 	}
 	s := completionapi.Sampling{Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, MinP: c.MinP, RepetitionPenalty: c.RepetitionPenalty}
 	if err := (&Model{Options: Options{Defaults: s}}).sampling(s).Check(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,9 @@ func (f *chatFlags) chat(c *cobra.Command, s *session.Session, args []string) er
 	}
 	if f.maxNewTokens < 1 && c.Flags().Changed("max-new-tokens") {
 		return exit.Input(fmt.Errorf("--max-new-tokens %d: want 1 or more", f.maxNewTokens))
+	}
+	if !utf8.ValidString(f.system) {
+		return exit.Input(fmt.Errorf("--system %w", errNotText))
 	}
 	cfg, err := s.Settings()
 	if err != nil {

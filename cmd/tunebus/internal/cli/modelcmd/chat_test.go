@@ -86,3 +86,38 @@ func TestChatTemperature(t *testing.T) {
 		}
 	}
 }
+
+// TestChatTooLong: a message that the model was not made for is an error with the numbers,
+// also without a limit of the run, and what a long conversation loses is said.
+func TestChatTooLong(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name", full: true})
+	args := []string{"r", "--data", f.Dir, "--max-new-tokens", "6", "--temperature", "0"}
+	for _, more := range [][]string{nil, {"--json"}} {
+		status, out, screen := say(t, strings.Repeat("word ", 400), append(args, more...)...)
+		if text := screen + out; status != 2 || !strings.Contains(text, "tokens, and the model was made for 256, its answer among them") {
+			t.Errorf("%v: status %d\n%s%s", more, status, out, screen)
+		}
+	}
+	status, out, screen := say(t, strings.Repeat("word ", 200)+"\n"+strings.Repeat("word ", 180)+"\n", append(args, "--json")...)
+	if status != 0 || strings.Count(out, `"forgotten_turns":2`) != 1 || !strings.Contains(screen, "the tuned model did not see the first 2 turns; /reset begins a new one") {
+		t.Errorf("status %d\n%s%s", status, out, screen)
+	}
+}
+
+// TestChatInvalidUTF8: a message that is no text is refused with its place, and so is a
+// system prompt.
+func TestChatInvalidUTF8(t *testing.T) {
+	t.Parallel()
+	f := folder(t, tuned{id: "r", base: "owner/name", full: true})
+	args := []string{"r", "--data", f.Dir, "--max-new-tokens", "6"}
+	if status, _, screen := say(t, "hi\n\nä\xff \n", args...); status != 2 || !strings.Contains(screen, "line 3 of the input is not encoded as UTF-8, at its byte 3") {
+		t.Errorf("status %d\n%s", status, screen)
+	}
+	if status, _, screen := say(t, "\ufffd\n", args...); status != 0 {
+		t.Errorf("the replacement character itself: status %d\n%s", status, screen)
+	}
+	if status, _, screen := say(t, "hi\n", append(args, "--system", "\xff")...); status != 2 || !strings.Contains(screen, "--system is not encoded as UTF-8") {
+		t.Errorf("--system: status %d\n%s", status, screen)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -52,6 +53,8 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 		switch text := strings.TrimSpace(next.text); {
 		case errors.Is(next.err, io.EOF):
 			return nil
+		case errors.Is(next.err, errNotText) && t.view.Typed() && !t.console.JSON:
+			t.console.Say("%v", next.err)
 		case next.err != nil:
 			return next.err
 		case text == "":
@@ -87,8 +90,8 @@ func readLines(ctx context.Context, in io.Reader) <-chan line {
 				return false
 			}
 		}
-		for lines.Scan() {
-			if !send(line{text: lines.Text()}) {
+		for number := 1; lines.Scan(); number++ {
+			if !send(message(lines.Text(), number)) {
 				return
 			}
 		}
@@ -104,24 +107,42 @@ func readLines(ctx context.Context, in io.Reader) <-chan line {
 	return out
 }
 
+// errNotText means that a message is no text, of which a model would read other characters.
+var errNotText = errors.New("is not encoded as UTF-8")
+
+// message is a line of the input, by its number from 1.
+func message(text string, number int) line {
+	for at := range text {
+		if r, size := utf8.DecodeRuneInString(text[at:]); r == utf8.RuneError && size == 1 {
+			return line{err: exit.Input(fmt.Errorf("line %d of the input %w, at its byte %d", number, errNotText, at+1))}
+		}
+	}
+	return line{text: text}
+}
+
 // exchange has all models answer a message.
 func (t *talk) exchange(ctx context.Context, text string) error {
 	e := view.Exchange{Message: text}
 	for _, p := range t.partners {
 		answer, err := t.ask(ctx, p, text)
 		if errors.Is(err, conversation.ErrTooLong) {
-			if t.console.JSON { // a program reads an exchange for each message
+			if !t.view.Typed() || t.console.JSON { // a program wants an answer to each message
 				return exit.Input(err)
 			}
-			t.console.Say("%v", err)
+			t.console.Say("%v; write a shorter one", err)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		if answer.Forgotten > 0 {
-			t.console.Say("the conversation is longer than inferencer.max_sequence_length: %s did not see the first %s", p.Name, view.Count(answer.Forgotten, "turn"))
+			t.console.Say("the conversation %s: the %s model did not see the first %s; /reset begins a new one", answer.Excess, p.Name, view.Count(answer.Forgotten, "turn"))
 		}
+		if answer.Full {
+			t.console.Say("the answer of the %s model ends in the middle, after %s: with the conversation it fills the %d tokens that the model was made for (max_position_embeddings in its config.json); /reset begins a new conversation",
+				p.Name, view.Count(answer.Tokens, "token"), answer.Positions)
+		}
+		e.ForgottenTurns, e.Full = max(e.ForgottenTurns, answer.Forgotten), e.Full || answer.Full
 		if p != t.partners[len(t.partners)-1] {
 			e.BaseAnswer = &answer.Text
 			continue

@@ -6,18 +6,23 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/pipeline/shellquote"
 )
 
 // endpoint is where clients connect, and the key that they need.
 type endpoint struct {
 	listener net.Listener
 	key      string
-	fromFile bool
+	keyFile  string // that has the key; empty: it is from the settings
 }
+
+// keyVariable is the variable of the settings that has the key.
+const keyVariable = "TUNEBUS_CREDENTIALS_SERVE_KEY"
 
 // shortKey is the shortest key that other machines may be kept out by.
 const shortKey = 16
@@ -31,7 +36,7 @@ func (f *serveFlags) open(ctx context.Context, settingsKey string) (endpoint, er
 		if err != nil {
 			return e, exit.Input(fmt.Errorf("--api-key-file: %w", err))
 		}
-		if e.key, e.fromFile = strings.TrimSpace(string(body)), true; e.key == "" {
+		if e.key, e.keyFile = strings.TrimSpace(string(body)), f.keyFile; e.key == "" {
 			return e, exit.Input(fmt.Errorf("--api-key-file %s: the file is empty", f.keyFile))
 		}
 	}
@@ -50,7 +55,7 @@ func (f *serveFlags) open(ctx context.Context, settingsKey string) (endpoint, er
 		switch {
 		case e.key == "":
 			return e, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, so that clients have to send a key; "+
-				"name a file that has one by --api-key-file, such as one that `openssl rand -hex 32` wrote, or set TUNEBUS_CREDENTIALS_SERVE_KEY", f.listen))
+				"name a file that has one by --api-key-file, such as one that `openssl rand -hex 32` wrote, or set %s", f.listen, keyVariable))
 		case len(e.key) < shortKey:
 			return e, exit.Input(fmt.Errorf("--listen %s: other machines reach this address, and the key has %d characters; want %d or more", f.listen, len(e.key), shortKey))
 		}
@@ -97,13 +102,25 @@ func (e endpoint) url() string {
 	return "http://" + address + "/v1"
 }
 
-// variable is the one that has the key in an example; empty: there is no key.
-func (e endpoint) variable() string {
-	switch {
-	case e.key == "":
-		return ""
-	case e.fromFile:
-		return "KEY"
+// shellKey is what a shell makes the key of in an example; empty: there is no key. said is
+// what has to be done for that; empty: nothing.
+func (e endpoint) shellKey() (text, said string) {
+	file := e.keyFile
+	if e.keyFile == "" {
+		file, _ = strings.CutPrefix(os.Getenv(keyVariable), "file:")
 	}
-	return "TUNEBUS_CREDENTIALS_SERVE_KEY"
+	switch value := os.Getenv(keyVariable); {
+	case e.key == "":
+		return "", ""
+	case e.keyFile == "" && value != "" && file == value: // the key itself
+		return "$" + keyVariable, ""
+	case file == "":
+		return "$" + keyVariable, "where " + keyVariable + " has the key, credentials.serve_key of the settings"
+	}
+	// A pipe, such as that of <(…) in a shell, is read only once.
+	whole, err := filepath.Abs(file)
+	if info, stat := os.Stat(file); err != nil || stat != nil || !info.Mode().IsRegular() {
+		return "$KEY", "where KEY has the key that stood in " + file
+	}
+	return "$(tr -d '[:space:]' < " + shellquote.Word(whole) + ")", "" // as the key was read
 }

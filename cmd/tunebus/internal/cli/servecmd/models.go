@@ -22,7 +22,6 @@ import (
 	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
-	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/services/inference/chatserver/servedmodel"
 	"github.com/tunebus/tunebus/services/inference/fitting"
 	"github.com/tunebus/tunebus/services/inference/inputs"
@@ -38,7 +37,8 @@ type opening struct {
 	host    hostmemory.Host
 	caches  []cache               // of the models that are opened
 	weights map[string]*llm.Model // base models by their folders
-	taken   map[string]bool       // names
+	based   map[string]bool       // names of base models that are served
+	leftOut map[string]bool       // names of base models that an argument has, or two of them
 	served  []*servedmodel.Model
 	noted   []string
 }
@@ -55,13 +55,18 @@ type cache struct {
 
 // source is a model that is named, in folders of this machine.
 type source struct {
+	// arg is as it was written, and run the run that it means; empty: it is a folder, or an
+	// id of the Hub.
+	arg, run string
+
 	names []string
 	inputs.Places
 
 	// what is what a person calls it in errors, and root what the list of models says.
 	what, root string
-	// base is the name of the base model; empty if it is a whole one.
-	base string
+	// base is the name of the base model; empty if it is a whole one. baseDigest is of what
+	// the run uploaded for it.
+	base, baseDigest string
 	// systemPrompt is the one with which a run trained and asked its model.
 	systemPrompt string
 }
@@ -75,13 +80,14 @@ func isPath(arg string) bool {
 // models opens all models that the arguments name, and the base models of adapters
 // among them. Those that were opened are returned with an error, too.
 func (o *opening) models(c *cobra.Command, args []string) ([]*servedmodel.Model, error) {
-	o.weights, o.taken = map[string]*llm.Model{}, map[string]bool{}
+	o.weights, o.based = map[string]*llm.Model{}, map[string]bool{}
 	stages := progress.OfStages(o.session.Console.Screen())
 	defer stages.Close()
 	sources, err := o.sources(c, stages, args)
 	if err != nil {
 		return nil, err
 	}
+	o.leftOut = leftOut(sources, o.flags.name, o.note)
 	stages.Next("reading the model", 0)
 	for _, from := range sources {
 		if err := o.open(from); err != nil {
@@ -91,7 +97,8 @@ func (o *opening) models(c *cobra.Command, args []string) ([]*servedmodel.Model,
 	return o.served, nil
 }
 
-// sources finds what the arguments name, in their order.
+// sources finds what the arguments name, in their order. Nothing is fetched before all
+// names are known to mean one model each.
 func (o *opening) sources(c *cobra.Command, stages *progress.Stages, args []string) ([]source, error) {
 	sources := make([]source, len(args))
 	var runs []string
@@ -101,89 +108,96 @@ func (o *opening) sources(c *cobra.Command, stages *progress.Stages, args []stri
 			continue
 		}
 		var err error
-		if sources[i], err = o.folder(c.Context(), stages, arg); err != nil {
+		if sources[i], err = folderNames(arg); err != nil {
 			return nil, err
 		}
 	}
-	if len(runs) == 0 {
-		return sources, nil
+	if err := checkNames(sources); err != nil {
+		return nil, err
 	}
-	err := o.session.WithDeployment(&o.flags.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
-		for i, arg := range args {
-			if isPath(arg) {
-				continue
-			}
-			var err error
-			if sources[i], err = o.run(ctx, server, stages, arg, filepath.Join(o.scratch, fmt.Sprint(i))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})(c, runs)
-	return sources, err
-}
-
-// run finds the model of a run.
-func (o *opening) run(ctx context.Context, server *session.Deployment, stages *progress.Stages, run, dir string) (source, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return source{}, err
-	}
-	model, folders, err := runmodel.Fetch(ctx, o.session, server, stages, runmodel.Wanted{Run: run, For: "serve", Dir: dir})
-	if err != nil {
-		if info, stat := os.Stat(run); stat == nil && info.IsDir() {
-			err = exit.Join(err, fmt.Errorf("%s is a folder, too: write ./%s to serve the model in it", run, run))
-		}
-		return source{}, err
-	}
-	from := source{
-		Places: inputs.Places{Base: folders.Base, Tuned: folders.Tuned}, what: "the model of run " + model.Run.ID, root: model.Run.ID,
-		systemPrompt: runmodel.SystemPrompt(model.Run),
-	}
-	if name := model.Run.Accepted.RunName; name != "" {
-		from.names = append(from.names, name)
-	}
-	from.names = append(from.names, model.Run.ID)
-	if from.Adapter() != "" {
-		from.base = model.Base.ID
-	}
-	return from, nil
-}
-
-// folder finds a model that is a folder, or that the Hub has.
-func (o *opening) folder(ctx context.Context, stages *progress.Stages, arg string) (source, error) {
-	dir, err := o.find(ctx, stages, arg)
-	if err != nil {
-		return source{}, err
-	}
-	from := source{names: []string{arg}, what: arg, root: arg, Places: inputs.Places{Base: dir}}
-	if dir == arg {
-		whole, err := filepath.Abs(dir)
+	if len(runs) > 0 {
+		err := o.session.WithDeployment(&o.flags.at, func(ctx context.Context, server *session.Deployment, _ []string) error {
+			return o.runs(ctx, server, stages, args, sources)
+		})(c, runs)
 		if err != nil {
-			return source{}, err
+			return nil, err
 		}
-		from.names = []string{filepath.Base(whole), arg}
 	}
+	for i := range sources {
+		if sources[i].run == "" {
+			if err := o.folder(c.Context(), stages, &sources[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sources, nil
+}
+
+// runs finds the models of the runs among the arguments.
+func (o *opening) runs(ctx context.Context, server *session.Deployment, stages *progress.Stages, args []string, sources []source) error {
+	for i, arg := range args {
+		if isPath(arg) {
+			continue
+		}
+		var err error
+		if sources[i], err = runNames(ctx, server, arg); err != nil {
+			return err
+		}
+	}
+	if err := checkNames(sources); err != nil {
+		return err
+	}
+	for i := range sources {
+		if sources[i].run == "" {
+			continue
+		}
+		if err := o.run(ctx, server, stages, &sources[i], filepath.Join(o.scratch, fmt.Sprint(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run brings the model of a run to folders.
+func (o *opening) run(ctx context.Context, server *session.Deployment, stages *progress.Stages, from *source, dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	model, folders, err := runmodel.Fetch(ctx, o.session, server, stages, runmodel.Wanted{Run: from.run, For: "serve", Dir: dir})
+	if err != nil {
+		return orFolder(from.arg, err)
+	}
+	from.Places, from.systemPrompt = inputs.Places{Base: folders.Base, Tuned: folders.Tuned}, runmodel.SystemPrompt(model.Run)
+	if from.Adapter() != "" {
+		from.base, from.baseDigest = model.Base.ID, model.Base.Upload.SHA256
+	}
+	return nil
+}
+
+// folder finds the files of a folder, or of a model that the Hub has.
+func (o *opening) folder(ctx context.Context, stages *progress.Stages, from *source) error {
+	dir, err := o.find(ctx, stages, from.arg)
+	if err != nil {
+		return err
+	}
+	from.Base = dir
 	if name, err := engine.AdapterBase(dir); err != nil {
-		return source{}, exit.Input(fmt.Errorf("%s: %w", arg, err))
+		return exit.Input(fmt.Errorf("%s: %w", from.arg, err))
 	} else if name != "" {
 		if from.Base, err = o.find(ctx, stages, name); err != nil {
-			return source{}, fmt.Errorf("the base model of the adapter %s: %w", arg, err)
+			return fmt.Errorf("the base model of the adapter %s: %w", from.arg, err)
 		}
 		from.base, from.Tuned = name, dir
 	}
-	return from, nil
+	return nil
 }
 
 // find returns the folder of a model that a path or an id of the Hub names.
 func (o *opening) find(ctx context.Context, stages *progress.Stages, name string) (string, error) {
-	info, err := os.Stat(name)
-	switch {
-	case err == nil && info.IsDir():
+	if here, err := isFolder(name); err != nil {
+		return "", err
+	} else if here {
 		return name, nil
-	case err == nil:
-		return "", exit.Input(fmt.Errorf("%s is a file; want the folder of a model", name))
-	case !spec.IsHubID(name):
-		return "", exit.Input(fmt.Errorf("%s: there is no such folder, and it is no id of the Hub", name))
 	}
 	sources, err := service.Sources(o.settings, o.session.Logger())
 	if err != nil {
@@ -229,9 +243,10 @@ func (o *opening) open(from source) error {
 			return fmt.Errorf("%s: %w", from.what, err)
 		}
 	}
-	if err := o.serve(m, from, names); err != nil || from.Adapter() == "" || o.taken[from.base] {
+	if err := o.serve(m, from, names); err != nil || from.Adapter() == "" || o.based[from.base] || o.leftOut[from.base] {
 		return err
 	}
+	o.based[from.base] = true
 	tok, err := token.Open(from.Base)
 	if err != nil {
 		return fmt.Errorf("the base model of %s: %w", from.what, err)
@@ -239,20 +254,15 @@ func (o *opening) open(from source) error {
 	return o.serve(servedmodel.Options{Root: from.base, Weights: base, Tokenizer: tok, Lazy: true}, from, []string{from.base})
 }
 
-// serve adds a model under its names, but for those that are taken.
+// serve adds a model under its names.
 func (o *opening) serve(m servedmodel.Options, from source, names []string) error {
-	for _, name := range names {
-		if !o.taken[name] && name != "" {
-			o.taken[name] = true
-			m.Names = append(m.Names, name)
-		}
-	}
-	if len(m.Names) == 0 {
-		return exit.Input(fmt.Errorf("%s: a model of that name is served already", strings.Join(names, ", ")))
-	}
+	m.Names = names
 	var err error
 	if m.Defaults, err = servedmodel.DefaultsOf(from.Weights()); err != nil {
 		return err
+	}
+	if said := m.Defaults.Said(); said != "" && !m.Lazy { // one below an adapter has those of the adapter
+		o.note(fmt.Sprintf("by its generation_config.json, a request to %s that says nothing else has %s", m.Names[0], said))
 	}
 	if m.MaxLength, err = o.length(m.Names[0], m.Weights.Config().Positions()); err != nil {
 		return err

@@ -154,7 +154,8 @@ func (f *serveFlags) answer(c *cobra.Command, s *session.Session, at endpoint, m
 		},
 		OnDrain: func(open int) { says.say(func() { screen.Stopping(open, f.grace.String()) }) },
 	})
-	ready := serving.Ready{URL: at.url(), KeyVariable: at.variable(), Parallel: f.parallel, Queue: f.queue}
+	ready := serving.Ready{URL: at.url(), Parallel: f.parallel, Queue: f.queue}
+	ready.Key, ready.KeySaid = at.shellKey()
 	for _, m := range models {
 		ready.Models = append(ready.Models, m.Names...)
 		ready.MaxLength = max(ready.MaxLength, m.MaxLength)

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,10 +164,18 @@ func serve(t *testing.T, args ...string) *serving {
 // ask returns the greedy answer of a model, which has the system prompt of the run.
 func (s *serving) ask(t *testing.T, model string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{
-		"model": model, "temperature": 0, "max_tokens": 12, "ignore_eos": true,
+	return s.askWith(t, map[string]any{"model": model, "temperature": 0})
+}
+
+// askWith returns the answer to a request with some parameters.
+func (s *serving) askWith(t *testing.T, parameters map[string]any) string {
+	t.Helper()
+	request := map[string]any{
+		"max_tokens": 12, "ignore_eos": true,
 		"messages": []map[string]string{{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}},
-	})
+	}
+	maps.Copy(request, parameters)
+	body, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +245,7 @@ func TestServeFolders(t *testing.T) {
 	t.Parallel()
 	dir := adapter(t)
 	s := serve(t, dir, quickBase())
-	if want := []string{filepath.Base(dir), dir, quickBase(), "base-model"}; !slices.Equal(s.models, want) {
+	if want := []string{filepath.Base(dir), dir, "base-model", quickBase()}; !slices.Equal(s.models, want) {
 		t.Errorf("it serves %q, want %q", s.models, want)
 	}
 	if tuned, base := s.ask(t, dir), s.ask(t, "base-model"); tuned == base {
@@ -311,6 +321,25 @@ func TestNobodyReadsAtAll(t *testing.T) {
 	_ = r.Close() // of a pipe: never fails; what was left unsaid ends with it
 }
 
+// TestServeGreedily: a model whose generation_config.json says do_sample = false answers
+// greedily where a request has no temperature, and the start says so.
+func TestServeGreedily(t *testing.T) {
+	t.Parallel()
+	s := serve(t, quickBase())
+	greedy := s.askWith(t, map[string]any{"model": "base-model", "temperature": 0})
+	for range 3 {
+		if got := s.askWith(t, map[string]any{"model": "base-model"}); got != greedy {
+			t.Errorf("without a temperature it says %q, and greedily %q", got, greedy)
+		}
+	}
+	if hot := s.askWith(t, map[string]any{"model": "base-model", "temperature": 5, "seed": 1}); hot == greedy {
+		t.Errorf("the temperature of a request changes nothing: %q", hot)
+	}
+	if want := "note: by its generation_config.json, a request to base-model that says nothing else has temperature 0 (always the likeliest token)"; !strings.Contains(s.screen.String(), want) {
+		t.Errorf("the start does not say %q\n%s", want, s.screen)
+	}
+}
+
 // TestServeText: the first lines for people have a command that asks the server.
 func TestServeText(t *testing.T) {
 	t.Parallel()
@@ -335,6 +364,36 @@ func TestServeText(t *testing.T) {
 	}
 	cancel(interrupt.Signal{Signal: os.Interrupt})
 	if status := <-done; status != 130 || !strings.Contains(log.String(), "stopping\n") {
+		t.Errorf("status %d\n%s", status, &log)
+	}
+}
+
+// TestServeKeyText: the command of the first lines works as it stands where a key is wanted.
+func TestServeKeyText(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	dir := t.TempDir()
+	clitest.Write(t, dir, "key file", "0123456789abcdef\n")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, w := io.Pipe()
+	var log screen
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"serve", quickBase(), "--listen", "127.0.0.1:0", "--api-key-file", filepath.Join(dir, "key file")}, w, &log)
+		_ = w.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	for range 3 {
+		lines.Scan()
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", lines.Text()).Output()
+	if err != nil || !strings.Contains(string(out), `"object":"chat.completion"`) {
+		t.Errorf("%s: %v\n%s", lines.Text(), err, out)
+	}
+	cancel(interrupt.Signal{Signal: os.Interrupt})
+	if status := <-done; status != 130 {
 		t.Errorf("status %d\n%s", status, &log)
 	}
 }
@@ -375,7 +434,7 @@ func TestServeRefusals(t *testing.T) {
 		"a file":          {append(any, dir+"/short"), "is a file; want the folder of a model"},
 		"too long":        {append(any, quickBase(), "--max-sequence-length", "257"), "was made for 256 tokens"},
 		"small cache":     {append(any, quickBase(), "--cache-tokens", "100"), "one request of base-model may have 256 tokens"},
-		"twice":           {append(any, quickBase(), quickBase()), "a model of that name is served already"},
+		"twice":           {append(any, quickBase(), quickBase()), "is there twice; leave one of them out"},
 		"no run":          {append(any, "nobody", "--data", f.Dir), "run nobody is unknown"},
 		"no model":        {append(any, "r", "--data", f.Dir), "run r tuned no model"},
 		"no checkpoint":   {append(any, dir), "config.json"},

@@ -60,6 +60,9 @@ func (c *Chat) Leave() {
 	}
 }
 
+// Typed reports whether a person types the messages, and can write another one.
+func (c *Chat) Typed() bool { return c.typed }
+
 // Hint says something to a person who types.
 func (c *Chat) Hint(text string) {
 	if c.typed {
@@ -101,6 +104,11 @@ type Exchange struct {
 	// BaseAnswer is that of the base model, if it was asked.
 	BaseAnswer *string `json:"base_answer,omitempty"`
 	Tokens     int     `json:"tokens"`
+	// ForgottenTurns is how many turns at the beginning of the conversation were left out,
+	// since all of them were too long for the model, and Full is set if an answer ended
+	// because the model was made for no more tokens.
+	ForgottenTurns int  `json:"forgotten_turns,omitempty"`
+	Full           bool `json:"context_full,omitempty"`
 }
 
 // Exchanged writes a message and its answers as a line of JSON. For people they

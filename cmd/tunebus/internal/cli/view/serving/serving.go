@@ -18,8 +18,9 @@ type Ready struct {
 	URL string
 	// Models are the names, that to show first.
 	Models []string
-	// KeyVariable has the key in the example; empty: the server wants none.
-	KeyVariable string
+	// Key is what a shell makes the key of in the example; empty: the server wants none.
+	// KeySaid is what the example needs for that; empty: nothing.
+	Key, KeySaid string
 	// Parallel and Queue are how many requests are answered at once, and wait.
 	Parallel, Queue int
 	// MaxLength is the most tokens of a prompt and its answer, and CacheBytes the memory
@@ -87,6 +88,9 @@ func (s Screen) Ready(r Ready) error {
 		fmt.Fprintf(w, "%s answered at once, %d wait; each has up to %s, and the keys and values of all take up to %s\n",
 			view.Count(r.Parallel, "request"), r.Queue, view.Count(r.MaxLength, "token"), view.ByteSize(r.CacheBytes))
 		fmt.Fprintf(w, "  %s\n", r.example())
+		if r.KeySaid != "" {
+			fmt.Fprintf(w, "  (%s)\n", view.Printable(r.KeySaid))
+		}
 	})
 }
 
@@ -104,8 +108,8 @@ func (r Ready) example() string {
 		return ""
 	}
 	key := ""
-	if r.KeyVariable != "" {
-		key = fmt.Sprintf(` -H "Authorization: Bearer $%s"`, r.KeyVariable)
+	if r.Key != "" {
+		key = fmt.Sprintf(` -H "Authorization: Bearer %s"`, r.Key)
 	}
 	return fmt.Sprintf("curl %s/chat/completions -H 'Content-Type: application/json'%s -d %s", r.URL, key, shellquote.Word(string(body)))
 }
