@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/artifact/durablelink"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 )
 
@@ -24,7 +25,6 @@ import (
 type fileBackend struct {
 	root     *os.Root
 	partials partialFiles
-	names    committer
 }
 
 func openFileBackend(dir string) (*fileBackend, error) {
@@ -38,7 +38,7 @@ func openFileBackend(dir string) (*fileBackend, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fileBackend{root: root, partials: partialFiles{root}, names: committer{root}}
+	f := &fileBackend{root: root, partials: partialFiles{root}}
 	f.Sweep()
 	return f, nil
 }
@@ -58,7 +58,10 @@ func (f *fileBackend) Put(ctx context.Context, key, _ string, r io.Reader) error
 	}
 	if err = writeDurably(ctx, w, r); err == nil {
 		failpoint.Here(failpoint.ArtifactUnnamed)
-		err = f.names.commit(partial, key) // before Close releases the lock
+		err = durablelink.Link(f.root, partial, key) // before Close releases the lock
+		if errors.Is(err, fs.ErrExist) {
+			err = ErrExists
+		}
 	}
 	err = errors.Join(err, w.Close())
 	if removeErr := f.root.Remove(partial); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {

@@ -1,4 +1,8 @@
-package artifact
+// Package durablelink gives completely written files their final names, durably and at
+// most once for each name, also between processes.
+//
+//	err := durablelink.Link(root, ".partial/1", "runs/r/finetuning/1/model")
+package durablelink
 
 import (
 	"errors"
@@ -7,15 +11,15 @@ import (
 	"path"
 )
 
-// committer gives completely written files their final names, durably and at
-// most once per name, also between processes.
+// Link gives a file of a folder another name in it, and makes the folders that the name
+// needs. The error is [fs.ErrExist] if the name is taken. Somebody may remove a folder that
+// is empty between its creation and the link; Link then starts again.
+func Link(root *os.Root, from, to string) error { return committer{root}.commit(from, to) }
+
 type committer struct {
 	root *os.Root
 }
 
-// commit gives the file partial the name key. The error is [ErrExists] if the
-// name is taken. A concurrent Delete may remove a parent folder between its
-// creation and the link; commit then starts again.
 func (c committer) commit(partial, key string) error {
 	const tries = 10
 	var err error
@@ -26,9 +30,6 @@ func (c committer) commit(partial, key string) error {
 		if err = c.link(partial, key); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return ErrExists
 	}
 	if err != nil {
 		return err
@@ -73,8 +74,8 @@ func (c committer) mkdirAll(dir string) error {
 	return c.syncParent(dir)
 }
 
-// syncParent syncs the parent of a folder that was created. One that a concurrent
-// Delete has removed is no error: commit tries again.
+// syncParent syncs the parent of a folder that was created. One that somebody has removed
+// meanwhile is no error: commit tries again.
 func (c committer) syncParent(dir string) error {
 	if err := c.syncDir(path.Dir(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return err
