@@ -7,19 +7,20 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 )
 
 // tuner is the section of fine-tuning with what was used in place of keys that had no effect.
 func (c Card) tuner() events.FineTuner {
 	f := c.Run.Accepted.Specification.FineTuner
-	f.Optimizer = spec.Optimizer(f)
+	f.Optimizer = used.Optimizer(f)
 	if f.FullFinetuning {
 		f.LoadIn4bit, f.LoadIn8bit = false, false
 	}
-	if done := c.completed(events.Finetune); done != nil && done.Used["fine_tuner.load_in_8bit"] == "false" { // the base is stored in 4 bits
+	if c.Run.Used()["fine_tuner.load_in_8bit"] == "false" { // the base is stored in 4 bits
 		f.LoadIn4bit, f.LoadIn8bit = true, false
 	}
-	if has, err := spec.WithAdapter(f, c.AdapterConfig); len(c.AdapterConfig) > 0 && err == nil {
+	if has, err := used.WithAdapter(f, c.AdapterConfig); len(c.AdapterConfig) > 0 && err == nil {
 		f = has
 	}
 	return f
@@ -49,6 +50,8 @@ func (c Card) training(b *strings.Builder) {
 	for _, note := range spec.Notes(c.Run.Accepted.Specification) {
 		void[note.Key] = true
 	}
+	done := c.completed(events.Finetune)
+	ignored := notHonoured(done)
 	b.WriteString("## Training\n\n")
 	if adapter := c.began(); adapter != "" && c.Kind != Full {
 		fmt.Fprintf(b, "The training began at the adapter `%s`, which decided its rank, scaling and modules.\n\n", code(adapter))
@@ -57,7 +60,7 @@ func (c Card) training(b *strings.Builder) {
 	}
 	b.WriteString("| key | value |\n|---|---|\n")
 	row := func(is bool, key string, value any) {
-		if is && !void["fine_tuner."+key] {
+		if is && !void["fine_tuner."+key] && !ignored["fine_tuner."+key] {
 			fmt.Fprintf(b, "| %s | %s |\n", key, code(fmt.Sprint(value)))
 		}
 	}
@@ -66,8 +69,9 @@ func (c Card) training(b *strings.Builder) {
 	row(dpo, "dpo_beta", f.DPOBeta)
 	row(f.MaxSteps == 0, "epochs", f.Epochs)
 	row(f.MaxSteps > 0, "max_steps", f.MaxSteps)
-	c.steps(b, f)
-	fmt.Fprintf(b, "| optimizer | %s |\n", code(f.Optimizer)) // what was used, also where that has a note
+	writeSteps(b, done, f)
+	delete(void, "fine_tuner.optimizer") // f has the one that was used, also where that has a note
+	row(true, "optimizer", f.Optimizer)
 	row(f.OptimArgs != "", "optim_args", f.OptimArgs)
 	row(true, "learning_rate", f.LearningRate)
 	row(true, "lr_scheduler_type", f.LRSchedulerType)
@@ -80,19 +84,29 @@ func (c Card) training(b *strings.Builder) {
 	row(true, "max_sequence_length", f.MaxSequenceLength)
 	row(f.Packing, "packing", f.Packing)
 	row(true, "seed", f.Seed)
-	bits := f.LoadIn4bit || f.LoadIn8bit
-	if bits { // of both, the fewer bits count
-		fmt.Fprintf(b, "| %s | true |\n", map[bool]string{true: "load_in_4bit", false: "load_in_8bit"}[f.LoadIn4bit])
+	row(f.LoadIn4bit, "load_in_4bit", true)
+	row(f.LoadIn8bit && !f.LoadIn4bit, "load_in_8bit", true) // of both, the fewer bits count
+	if c.Kind != Full {
+		writeAdapter(b, f)
 	}
-	c.adapter(b, f)
 }
 
-// adapter writes the rows about the adapter that was trained. All of them say what it has,
-// which no other key makes void.
-func (c Card) adapter(b *strings.Builder, f events.FineTuner) {
-	if c.Kind == Full {
-		return
+// notHonoured are the keys that the trainer did not honour.
+func notHonoured(done *events.PhaseCompleted) map[string]bool {
+	keys := map[string]bool{}
+	if done != nil {
+		for _, note := range done.Notes {
+			if key, ok := used.NotHonoured(note); ok {
+				keys[key] = true
+			}
+		}
 	}
+	return keys
+}
+
+// writeAdapter writes the rows about the adapter that was trained. All of them say what it has,
+// which no other key makes void.
+func writeAdapter(b *strings.Builder, f events.FineTuner) {
 	fmt.Fprintf(b, "| rank | %d |\n| lora_alpha | %g |\n| lora_dropout | %g |\n| target_modules | %s |\n",
 		f.Rank, f.LoRAAlpha, f.LoRADropout, code(strings.Join(f.TargetModules, ", ")))
 	for _, one := range []struct {
@@ -119,9 +133,8 @@ func pattern(table map[string]float64) string {
 	return string(body)
 }
 
-// steps writes how many steps the training made, and of which one the model is.
-func (c Card) steps(b *strings.Builder, f events.FineTuner) {
-	done := c.completed(events.Finetune)
+// writeSteps writes how many steps the training made, and of which one the model is.
+func writeSteps(b *strings.Builder, done *events.PhaseCompleted, f events.FineTuner) {
 	if done == nil {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
-	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -78,7 +78,7 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 
 // took is the section with what is used in place of keys that cannot be honoured.
 func (b *baseModel) took(s events.FineTuner) events.FineTuner {
-	s.Optimizer = spec.Optimizer(s)
+	s.Optimizer = used.Optimizer(s)
 	if b.quantised && !s.FullFinetuning {
 		s.LoadIn4bit, s.LoadIn8bit = true, false
 	}

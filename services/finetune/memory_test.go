@@ -28,9 +28,13 @@ func TestTooLittleMemory(t *testing.T) {
 			[]string{"full_finetuning", "optimizer =", "still too much"}},
 		"the rank": {25_000_000, func(f *events.FineTuner) { f.Rank, f.TrainingDataID = 60_000, "rows.jsonl" },
 			[]string{"fine_tuner.rank = 16"}, []string{"smaller model", "modules_to_save", "rank_pattern"}},
-		"the rank of one module": {25_000_000, func(f *events.FineTuner) { f.RankPattern, f.TrainingDataID = map[string]float64{"q_proj": 60_000}, "rows.jsonl" },
+		"the rank of one module": {25_000_000, func(f *events.FineTuner) {
+			f.RankPattern, f.TrainingDataID = map[string]float64{"q_proj": 60_000}, "rows.jsonl"
+		},
 			[]string{"fine_tuner.rank_pattern = {}"}, []string{"smaller model", "fine_tuner.rank ="}},
-		"whole modules": {1_000_000, func(f *events.FineTuner) { f.ModulesToSave, f.TrainingDataID = []string{"embed_tokens", "lm_head"}, "rows.jsonl" },
+		"whole modules": {1_000_000, func(f *events.FineTuner) {
+			f.ModulesToSave, f.TrainingDataID = []string{"embed_tokens", "lm_head"}, "rows.jsonl"
+		},
 			[]string{"fine_tuner.modules_to_save = []"}, []string{"fine_tuner.rank"}},
 		"all weights": {25_000_000, func(f *events.FineTuner) { f.FullFinetuning, f.TrainingDataID = true, "rows.jsonl" }, []string{"optimizer", "fine_tuner.full_finetuning = false"}, []string{"max_sequence_length"}},
 	} {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 )
 
 // adapterConfig is the file that describes an adapter.
@@ -22,7 +22,7 @@ func (b Base) AdapterNotes(s events.Specification) []string {
 	if err != nil { // which its opening says
 		return notes
 	}
-	return append(notes, spec.AdapterBaseNotes(s, config, nil).Lines()...)
+	return append(notes, used.AdapterBaseNotes(s, config, nil).Lines()...)
 }
 
 // Used returns the values that a training used in place of those of its specification. took
@@ -30,10 +30,10 @@ func (b Base) AdapterNotes(s events.Specification) []string {
 func (b Base) Used(s, took events.FineTuner, result string) map[string]string {
 	if b.Adapter != "" && !s.FullFinetuning {
 		if config, err := os.ReadFile(filepath.Join(result, adapterConfig)); err == nil { // else it is a whole model
-			if has, err := spec.WithAdapter(took, config); err == nil {
+			if has, err := used.WithAdapter(took, config); err == nil {
 				took = has
 			}
 		}
 	}
-	return spec.Used(s, took)
+	return used.Values(s, took)
 }

@@ -12,7 +12,7 @@ import (
 func replaced(runs [2]events.Run, sides [2]map[string]string) {
 	keys := map[string]bool{}
 	for _, run := range runs {
-		for key := range usedBy(run) {
+		for key := range run.Used() {
 			keys[key] = true
 		}
 	}
@@ -20,7 +20,7 @@ func replaced(runs [2]events.Run, sides [2]map[string]string) {
 		var held [2]string
 		for i, run := range runs {
 			asked := spec.Value(run.Accepted.Specification, key)
-			value, instead := usedBy(run)[key]
+			value, instead := run.Used()[key]
 			if held[i] = asked; instead {
 				held[i], sides[i][key] = value, fmt.Sprintf("%s (asked for %s)", value, asked)
 			}
@@ -30,13 +30,4 @@ func replaced(runs [2]events.Run, sides [2]map[string]string) {
 			delete(sides[1], key)
 		}
 	}
-}
-
-// usedBy are the values that the training of a run used in place of those of its
-// specification.
-func usedBy(run events.Run) map[string]string {
-	if state := run.Phases[events.Finetune]; state != nil && state.Completed != nil {
-		return state.Completed.Used
-	}
-	return nil
 }

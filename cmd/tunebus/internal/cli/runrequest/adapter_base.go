@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -23,7 +24,7 @@ func (s source) adapterNotes(specification events.Specification, files map[strin
 	if err != nil { // which the check of the model says
 		return nil
 	}
-	return spec.AdapterBaseNotes(specification, config, func(key string) bool {
+	return used.AdapterBaseNotes(specification, config, func(key string) bool {
 		_, set := s.tree.Positions[key]
 		return set
 	})

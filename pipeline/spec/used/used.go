@@ -1,12 +1,17 @@
-package spec
+// Package used says what a training uses in place of keys of its specification that have
+// no effect: an adapter that is trained further decides its rank, and an engine may have
+// another optimizer.
+package used
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -56,26 +61,28 @@ func sameNames(a, b []string) bool {
 // Optimizer returns the optimizer that a training has: that of its key, or the one that
 // the engine takes in its place.
 func Optimizer(f events.FineTuner) string {
-	const key = "fine_tuner.optimizer"
-	s := events.Specification{FineTuner: f}
-	for _, a := range unsupported(s, changedKeys(s), events.Finetune, engineOf(s, events.Finetune)) {
-		if a.key == key {
-			return Defaults().FineTuner.Optimizer
+	usual := spec.Defaults().FineTuner.Optimizer
+	for _, s := range spec.Supports("fine_tuner", "optimizer") {
+		if s.Engine == engineOf(f) && !s.Honoured && !slices.Contains(s.Values, f.Optimizer) {
+			return usual
 		}
 	}
-	return cmp.Or(f.Optimizer, Defaults().FineTuner.Optimizer)
+	return cmp.Or(f.Optimizer, usual)
 }
 
-// Used returns the keys of fine-tuning for which a training used other values than its
+// engineOf is the engine that trains. An event of an earlier version may name none.
+func engineOf(f events.FineTuner) string { return cmp.Or(f.Engine, spec.Builtin) }
+
+// Values returns the keys of fine-tuning for which a training used other values than its
 // specification has, with these as a file has them; nil if there are none.
-func Used(asked, used events.FineTuner) map[string]string {
+func Values(asked, used events.FineTuner) map[string]string {
 	var out map[string]string
 	before, after := events.Specification{FineTuner: asked}, events.Specification{FineTuner: used}
-	for _, key := range Changed(before, after) {
+	for _, key := range spec.Changed(before, after) {
 		if out == nil {
 			out = map[string]string{}
 		}
-		out[key] = Value(after, key)
+		out[key] = spec.Value(after, key)
 	}
 	return out
 }
@@ -92,23 +99,39 @@ func AdapterBaseNotes(s events.Specification, config []byte, set func(key string
 	if err != nil { // which is a fault of the model
 		return nil
 	}
-	if engineOf(s, events.Finetune) == Builtin {
+	if engineOf(s.FineTuner) == spec.Builtin {
 		has.LoRADropout = s.FineTuner.LoRADropout // it is honoured
 	}
 	if set == nil {
-		changed := changedKeys(s)
-		set = func(key string) bool { _, is := changed[key]; return is }
+		changed := spec.Changed(spec.Defaults(), s)
+		set = func(key string) bool { return slices.Contains(changed, key) }
 	}
 	var out structconf.Faults
-	used := Used(s.FineTuner, has)
-	for _, k := range Keys() {
+	decided := Values(s.FineTuner, has)
+	for _, k := range spec.Keys() {
 		key := k.Section + "." + k.Name
-		if value, differs := used[key]; differs && set(key) {
+		if value, differs := decided[key]; differs && set(key) {
 			out = append(out, structconf.Fault{
-				Key: key, Value: quote(key, Value(s, key)),
-				Message: "has no effect, because fine_tuner.base_model_id is an adapter, which is trained further as it is: " + k.Name + " = " + quote(key, value),
+				Key: key, Value: spec.Quote(key, spec.Value(s, key)),
+				Message: "has no effect, because fine_tuner.base_model_id is an adapter, which is trained further as it is: " + k.Name + " = " + spec.Quote(key, value),
 			})
 		}
 	}
 	return out
+}
+
+// byTrainer ends the note of a key that a trainer does not honour.
+const byTrainer = " does not honour it"
+
+// NotHonouredBy is the note of a phase about a key, section.key, that its trainer does not
+// honour.
+func NotHonouredBy(trainer, key, value string) string {
+	return fmt.Sprintf("%s = %s: the trainer %s%s", key, value, trainer, byTrainer)
+}
+
+// NotHonoured returns the key that a note of [NotHonouredBy] is about; ok is false for
+// another note.
+func NotHonoured(note string) (key string, ok bool) {
+	key, _, ok = strings.Cut(note, " = ")
+	return key, ok && strings.HasSuffix(note, byTrainer)
 }
