@@ -47,6 +47,7 @@ func WithAdapter(f events.FineTuner, config []byte) (events.FineTuner, error) {
 	}
 	f.Rank, f.LoRAAlpha, f.LoRADropout, f.Bias, f.UseRSLoRA, f.UseDoRA = c.Rank, c.Alpha, c.Dropout, c.Bias, c.RSLoRA, c.DoRA
 	f.RankPattern, f.AlphaPattern = c.Ranks, c.Alphas
+	f.LoftQConfig = "" // it is how a new adapter begins
 	if !sameNames(c.Save, f.ModulesToSave) {
 		f.ModulesToSave = c.Save
 	}
@@ -100,7 +101,7 @@ func AdapterBaseNotes(s events.Specification, config []byte, set func(key string
 		return nil
 	}
 	if engineOf(s.FineTuner) == spec.Builtin {
-		has.LoRADropout = s.FineTuner.LoRADropout // it is honoured
+		has.LoRADropout, has.LoftQConfig = s.FineTuner.LoRADropout, s.FineTuner.LoftQConfig // it honours the one, and has a note of the other
 	}
 	if set == nil {
 		changed := spec.Changed(spec.Defaults(), s)

@@ -175,8 +175,8 @@ func TestAdapterAsBase(t *testing.T) {
 	args := append([]string{"run", "--run-id", "more", "--set", "fine_tuner.base_model_id=" + adapter, "--set", "fine_tuner.training_data_id=" + dir + "/rows.jsonl",
 		"--set", "fine_tuner.epochs=1", "--set", "fine_tuner.rank=9", "--set", "inferencer.testing_data_id=" + dir + "/rows.jsonl", "--set", "inferencer.max_new_tokens=2",
 		"--set", "inferencer.baseline=true", "--set", "evaluator.metrics=[\"exact_match\"]"}, clitest.Folders(dir)...)
-	const note = "fine_tuner.rank = 9: has no effect, because fine_tuner.base_model_id is an adapter"
-	if status, out, screen := clitest.Run(t, args...); status != 0 || !strings.Contains(screen, note) {
+	const note = "note: --set: fine_tuner.rank = 9: has no effect, because fine_tuner.base_model_id is an adapter"
+	if status, out, screen := clitest.Run(t, args...); status != 0 || strings.Count(screen, note) != 1 {
 		t.Fatalf("status %d\n%s%s", status, out, screen)
 	}
 	to := filepath.Join(dir, "out")

@@ -24,10 +24,10 @@ func (s source) adapterNotes(specification events.Specification, files map[strin
 	if err != nil { // which the check of the model says
 		return nil
 	}
-	return used.AdapterBaseNotes(specification, config, func(key string) bool {
+	return s.tree.Locate(nil, used.AdapterBaseNotes(specification, config, func(key string) bool {
 		_, set := s.tree.Positions[key]
 		return set
-	})
+	}))
 }
 
 // adapterBase adds the base model of an adapter to the files, where a key names
