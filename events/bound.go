@@ -113,6 +113,7 @@ func (e PhaseCompleted) bounded() PhaseCompleted {
 		out.Coverage = s.coverage("coverages", e.Coverage)
 		out.BaselineCoverage = s.coverage("coverages of the base model", e.BaselineCoverage)
 		out.Statistics = s.numbers("statistics", e.Statistics)
+		out.Used = s.texts("values that were used", e.Used)
 		out.Notes = s.notes("notes", e.Notes, notes)
 		return out, s
 	}
@@ -368,6 +369,14 @@ func fitTable[V any](s *fitter, what string, m map[string]V, most int, bounded f
 	}
 	s.leaveOut(len(m)-len(out), what)
 	return out
+}
+
+// texts returns the texts that fit, in the order of their names. They are for people.
+func (s *fitter) texts(what string, m map[string]string) map[string]string {
+	return fitTable(s, what, m, MaxNumbers, func(text string) (string, int) {
+		text = Cut(text, MaxNoteBytes)
+		return text, TextSize(text)
+	})
 }
 
 // notes returns the first notes, as far as they fit.

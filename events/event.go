@@ -257,6 +257,14 @@ type AttemptEnded struct {
 	Artifacts []Artifact `json:"artifacts,omitempty"`
 }
 
+// The names of statistics of a training that others read: the steps that it made, those
+// that it had without ending early, and that of the validation with the lowest eval_loss.
+const (
+	StatisticSteps        = "total_training_steps"
+	StatisticPlannedSteps = "planned_training_steps"
+	StatisticBestStep     = "best_step"
+)
+
 // PhaseCompleted ends a phase. Its artifacts are stored and verified.
 type PhaseCompleted struct {
 	RunID      string     `json:"run_id"`
@@ -283,6 +291,9 @@ type PhaseCompleted struct {
 	// TokensIn and TokensOut are the numbers of tokens read and generated.
 	TokensIn  int64 `json:"tokens_in,omitempty"`
 	TokensOut int64 `json:"tokens_out,omitempty"`
+	// Used are values that a training used in place of those of the specification, by
+	// key, as a file has them: "fine_tuner.rank" of an adapter that was trained further.
+	Used map[string]string `json:"used,omitempty"`
 	// Notes describe parts of the specification that had no effect.
 	Notes []string `json:"notes,omitempty"`
 	Error *Problem `json:"error,omitempty"`

@@ -310,3 +310,12 @@ const (
 // SystemMetricPrefix precedes the keys of the points of [Telemetry] in a metric
 // history and in MLflow.
 const SystemMetricPrefix = "system/"
+
+// Used are the values that the training of a run used in place of those of its
+// specification.
+func (r Run) Used() map[string]string {
+	if state := r.Phases[Finetune]; state != nil && state.Completed != nil {
+		return state.Completed.Used
+	}
+	return nil
+}

@@ -354,7 +354,7 @@ func (m *Model) SetDropout(share float64) error {
 	if !(share >= 0 && share < 1) {
 		return fmt.Errorf("dropout %v is not in [0, 1)", share)
 	}
-	m.lora.cfg.Dropout = share
+	m.lora.cfg.Dropout, m.lora.described.Dropout = share, share
 	return nil
 }
 

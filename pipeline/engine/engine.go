@@ -39,6 +39,8 @@ type Result struct {
 	// Logs are artifacts that are kept also if the engine returns an error. Their names
 	// differ from attempt to attempt.
 	Logs []events.Artifact
+	// Used are values that were used in place of those of the specification, by key.
+	Used map[string]string
 	// Notes name the options that were asked for and not honoured.
 	Notes []string
 }

@@ -42,6 +42,9 @@ type Card struct {
 	// BaseOnHub is set where the base model came from the Hub. A relative path
 	// may look like an id.
 	BaseOnHub bool
+	// AdapterConfig is the adapter_config.json of an adapter, or of the one that was merged,
+	// as the training left it: it says what was trained where the run began with an adapter.
+	AdapterConfig []byte
 	// BaseBeside is set where the folder "base" beside the card holds the base
 	// model.
 	BaseBeside bool
@@ -182,13 +185,7 @@ func (c Card) data(b *strings.Builder) {
 	if c.Run.Accepted == nil {
 		return
 	}
-	s := c.Run.Accepted.Specification.FineTuner
-	b.WriteString("## Training\n\n| key | value |\n|---|---|\n")
-	fmt.Fprintf(b, "| epochs | %d |\n| learning_rate | %g |\n| max_sequence_length | %d |\n| seed | %d |\n", s.Epochs, s.LearningRate, s.MaxSequenceLength, s.Seed)
-	if c.Kind != Full {
-		fmt.Fprintf(b, "| rank | %d |\n| lora_alpha | %g |\n| lora_dropout | %g |\n| target_modules | %s |\n",
-			s.Rank, s.LoRAAlpha, s.LoRADropout, code(strings.Join(s.TargetModules, ", ")))
-	}
+	c.training(b)
 	if text := c.systemPrompt(); text != "" {
 		fmt.Fprintf(b, "\nEvery row had this system prompt:\n\n%s\n", indented(text))
 	}

@@ -32,8 +32,8 @@ func (c Card) use(b *strings.Builder) {
 		"```\n\n")
 	more := ""
 	const vllmRank = 16 // what vLLM takes unless it is told otherwise
-	if c.Run.Accepted != nil && c.Run.Accepted.Specification.FineTuner.Rank > vllmRank {
-		more = fmt.Sprintf(" --max-lora-rank %d", c.Run.Accepted.Specification.FineTuner.Rank)
+	if c.Run.Accepted != nil && c.tuner().Rank > vllmRank {
+		more = fmt.Sprintf(" --max-lora-rank %d", c.tuner().Rank)
 	}
 	fmt.Fprintf(b, "```console\nvllm serve %s --enable-lora --lora-modules tuned=.%s\n```\n", code(base), more)
 }

@@ -201,7 +201,7 @@ func (c *checker) engines(s events.Specification) {
 		}
 		for _, a := range unsupported(s, set, step.Phase, engineOf(s, step.Phase)) {
 			if a.refused && !named[a.key] {
-				c.require(false, a.key, quote(a.key, a.value), a.instead)
+				c.require(false, a.key, Quote(a.key, a.value), a.instead)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func EngineNotes(s events.Specification, p events.Phase, engine string) structco
 	}
 	for _, a := range unsupported(s, set, p, engine) {
 		if !void[a.key] && !a.refused {
-			out = append(out, structconf.Fault{Key: a.key, Value: quote(a.key, a.value), Message: a.instead})
+			out = append(out, structconf.Fault{Key: a.key, Value: Quote(a.key, a.value), Message: a.instead})
 		}
 	}
 	order := map[string]int{}
@@ -66,7 +66,7 @@ type voidKey struct {
 }
 
 func (v voidKey) note(set map[string]string) structconf.Fault {
-	return structconf.Fault{Key: v.key, Value: quote(v.key, set[v.key]), Message: "has no effect, because " + v.because}
+	return structconf.Fault{Key: v.key, Value: Quote(v.key, set[v.key]), Message: "has no effect, because " + v.because}
 }
 
 // voidKeys returns the keys of a specification that other keys make void. set are
@@ -142,8 +142,8 @@ func namesNoColumns(format string) bool {
 	return format != "" && format != "auto" && format != "question_answer"
 }
 
-// quote returns a value for people: texts in quotes.
-func quote(key, value string) string {
+// Quote returns a value for people: texts in quotes.
+func Quote(key, value string) string {
 	for _, k := range Keys() {
 		if k.Section+"."+k.Name == key && k.Type == "text" && value != "true" && value != "false" {
 			return strconv.Quote(value)

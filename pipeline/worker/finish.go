@@ -157,6 +157,7 @@ func (a *attempt) completed(res engine.Result, how events.Conclusion, why error)
 		Gates:            res.Gates,
 		TokensIn:         res.TokensIn,
 		TokensOut:        res.TokensOut,
+		Used:             res.Used,
 		Notes:            redaction.AddressesOfEach(res.Notes),
 		Error:            engine.Problem(why),
 	}

@@ -49,6 +49,7 @@ func TestAdapterAsBase(t *testing.T) {
 		still := func(s *events.Specification) { // a training that changes nothing
 			small(s)
 			s.FineTuner.BaseModelID, s.FineTuner.FullFinetuning, s.FineTuner.Rank = "adapter", full, 9
+			s.FineTuner.LoRADropout = 0.25
 			s.FineTuner.LearningRate, s.FineTuner.WeightDecay, s.FineTuner.DType = 1e-30, 0, "float32"
 		}
 		c := h.Run(t, finetune.Engine{}, events.Finetune, events.Inputs{}, still)
@@ -63,11 +64,16 @@ func TestAdapterAsBase(t *testing.T) {
 			}
 			body, _ := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
 			var config struct {
-				Base string `json:"base_model_name_or_path"`
-				Rank int    `json:"r"`
+				Base    string  `json:"base_model_name_or_path"`
+				Rank    int     `json:"r"`
+				Dropout float64 `json:"lora_dropout"`
 			}
-			if json.Unmarshal(body, &config) != nil || config.Base != "base" || config.Rank != 2 {
+			if json.Unmarshal(body, &config) != nil || config.Base != "base" || config.Rank != 2 || config.Dropout != 0.25 {
 				t.Errorf("the adapter says %s", body)
+			}
+			const note = "fine_tuner.rank = 9: has no effect, because fine_tuner.base_model_id is an adapter, which is trained further as it is: rank = 2"
+			if c.Used["fine_tuner.rank"] != "2" || c.Used["fine_tuner.lora_dropout"] != "" || !strings.Contains(strings.Join(c.Notes, "\n"), note) {
+				t.Errorf("used %v, notes %q", c.Used, c.Notes)
 			}
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -67,15 +68,21 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 		err = model.MergeAdapter()
 	case s.FullFinetuning:
 	case b.Adapter != "":
-		has := model.LoRA()
-		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.base_model_id is an adapter: it is trained further, with its own rank %d, scaling and modules; "+
-			"fine_tuner.rank, lora_alpha, target_modules, use_rslora, use_dora, bias, modules_to_save, rank_pattern and alpha_pattern have no effect", has.Rank))
 		err = model.SetDropout(s.LoRADropout)
 	default:
 		b.notes = append(b.notes, AdapterNotes(s, model.Config())...)
 		err = model.AttachLoRA(wanted(s))
 	}
 	return model, engine.Permanent("bad_adapter", err)
+}
+
+// took is the section with what is used in place of keys that cannot be honoured.
+func (b *baseModel) took(s events.FineTuner) events.FineTuner {
+	s.Optimizer = used.Optimizer(s)
+	if b.quantised && !s.FullFinetuning {
+		s.LoadIn4bit, s.LoadIn8bit = true, false
+	}
+	return s
 }
 
 // wanted is the adapter that a specification asks for.

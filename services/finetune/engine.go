@@ -63,6 +63,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	model, err := base.open(s)
 	named()
 	res.Notes = append(res.Notes, base.notes...)
+	res.Notes = append(res.Notes, base.AdapterNotes(job.Request.Specification)...)
 	if err != nil {
 		return res, err
 	}
@@ -87,10 +88,11 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	res.Artifacts = []events.Artifact{a}
 	res.TokensIn = trained.Tokens
+	res.Used = base.Used(s, base.took(s), dir)
 	res.Statistics = map[string]float64{
 		"final_training_loss":  trained.FinalLoss,
 		"total_epochs":         float64(trained.Epochs),
-		"total_training_steps": float64(trained.Steps),
+		events.StatisticSteps:  float64(trained.Steps),
 		"trainable_parameters": float64(model.TrainableParameters()),
 		"training_rows":        float64(data.Rows),
 
@@ -101,6 +103,12 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	}
 	if trained.FinalEvalLoss != 0 { // it is 0 without validation data
 		res.Statistics["final_eval_loss"] = trained.FinalEvalLoss
+	}
+	if trained.Steps < trained.Planned {
+		res.Statistics[events.StatisticPlannedSteps] = float64(trained.Planned)
+	}
+	if trained.BestStep > 0 {
+		res.Statistics[events.StatisticBestStep] = float64(trained.BestStep)
 	}
 	return res, nil
 }

@@ -115,6 +115,12 @@ func (b *baseModel) remedies(s events.FineTuner, r rows) (out []remedy) {
 	add(!trainConfig(s).GradientCheckpointing, "use_gradient_checkpointing = true", func(s *events.FineTuner, _ *rows) { s.UseGradientCheckpointing = "true" })
 	add(s.FullFinetuning && b.Adapter == "", "full_finetuning = false", func(s *events.FineTuner, _ *rows) { s.FullFinetuning = false })
 	add(!s.FullFinetuning && bits(s) != 4 && !b.quantised, "load_in_4bit = true", func(s *events.FineTuner, _ *rows) { s.LoadIn4bit = true })
+	if !s.FullFinetuning && b.Adapter == "" { // else the keys of a new adapter have no effect
+		const usual = 16 // the default
+		add(s.Rank > usual, fmt.Sprintf("rank = %d", usual), func(s *events.FineTuner, _ *rows) { s.Rank = usual })
+		add(len(s.RankPattern) > 0, "rank_pattern = {}", func(s *events.FineTuner, _ *rows) { s.RankPattern = nil })
+		add(len(s.ModulesToSave) > 0, "modules_to_save = []", func(s *events.FineTuner, _ *rows) { s.ModulesToSave = nil })
+	}
 	add(s.FullFinetuning, `optimizer = "adamw_8bit"`, func(s *events.FineTuner, _ *rows) { s.Optimizer = "adamw_8bit" })
 	add(s.LoadBestModelAtEnd, "load_best_model_at_end = false", func(s *events.FineTuner, _ *rows) { s.LoadBestModelAtEnd = false })
 	const shortest = 128

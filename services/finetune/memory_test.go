@@ -26,6 +26,16 @@ func TestTooLittleMemory(t *testing.T) {
 		"the activations": {60_000_000, func(f *events.FineTuner) { f.DeviceTrainBatchSize = 8 },
 			[]string{"activations", "It would need", "fine_tuner.device_train_batch_size = 1", "fine_tuner.use_gradient_checkpointing = true", "fine_tuner.max_sequence_length = 256", "with all of these"},
 			[]string{"full_finetuning", "optimizer =", "still too much"}},
+		"the rank": {25_000_000, func(f *events.FineTuner) { f.Rank, f.TrainingDataID = 60_000, "rows.jsonl" },
+			[]string{"fine_tuner.rank = 16"}, []string{"smaller model", "modules_to_save", "rank_pattern"}},
+		"the rank of one module": {25_000_000, func(f *events.FineTuner) {
+			f.RankPattern, f.TrainingDataID = map[string]float64{"q_proj": 60_000}, "rows.jsonl"
+		},
+			[]string{"fine_tuner.rank_pattern = {}"}, []string{"smaller model", "fine_tuner.rank ="}},
+		"whole modules": {1_000_000, func(f *events.FineTuner) {
+			f.ModulesToSave, f.TrainingDataID = []string{"embed_tokens", "lm_head"}, "rows.jsonl"
+		},
+			[]string{"fine_tuner.modules_to_save = []"}, []string{"fine_tuner.rank"}},
 		"all weights": {25_000_000, func(f *events.FineTuner) { f.FullFinetuning, f.TrainingDataID = true, "rows.jsonl" }, []string{"optimizer", "fine_tuner.full_finetuning = false"}, []string{"max_sequence_length"}},
 	} {
 		got := h.Run(t, finetune.Engine{Host: hostmemorytest.Limited(t, c.bytes)}, events.Finetune, events.Inputs{}, func(s *events.Specification) {

@@ -63,6 +63,7 @@ func (e *Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error
 	if err != nil {
 		return res, err
 	}
+	res.Notes = append(res.Notes, base.AdapterNotes(job.Request.Specification)...)
 	folders, err := makeFolders(job)
 	if err != nil {
 		return res, err

@@ -72,10 +72,15 @@ func (s *session) conclude(ctx context.Context, base inputs.Base, res *engine.Re
 	if s.result.EndedEarly && s.lastStep < s.total {
 		res.Notes = append(res.Notes, fmt.Sprintf("the trainer ended early, behind step %d of %d", s.lastStep, s.total))
 	}
+	asked := s.job.Request.Specification.FineTuner
+	res.Used = base.Used(asked, asked, s.file.Output.Model)
 	res.TokensIn, res.Datasets = s.result.Tokens, verify.Counted(res.Datasets, s.prepared)
 	res.Statistics = map[string]float64{
-		"total_training_steps": float64(s.lastStep),
-		"training_rows":        float64(res.Datasets[0].Rows),
+		events.StatisticSteps: float64(s.lastStep),
+		"training_rows":       float64(res.Datasets[0].Rows),
+	}
+	if s.result.EndedEarly && s.lastStep < s.total {
+		res.Statistics[events.StatisticPlannedSteps] = float64(s.total)
 	}
 	if epochs, ok := verify.Epochs(s.job.Request.Specification.FineTuner, s.epoch, s.lastStep, s.total); ok {
 		res.Statistics["total_epochs"] = epochs

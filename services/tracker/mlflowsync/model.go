@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -128,8 +129,17 @@ func (w *modelWriter) modelOf(ctx context.Context, run events.Run, ref events.Re
 		}
 	}
 	if m.peft {
-		if err := w.addBase(ctx, run, &m); err != nil {
+		config := adapterConfig(ctx, m.files)
+		if err := w.addBase(ctx, run, &m, baseOf(config)); err != nil {
 			return m, err
+		}
+		card.AdapterConfig = config
+		if name := baseOf(config); name != "" && name != card.Base { // the run began with an adapter
+			_, uploaded := run.Accepted.Inputs.Files[baseKey+engine.BaseSuffix]
+			card.Base, card.BaseOnHub = name, !uploaded && spec.IsHubID(name)
+			if filepath.IsAbs(name) { // the folders of a machine are nobody else's business
+				card.Base = filepath.Base(name)
+			}
 		}
 	}
 	var text bytes.Buffer
@@ -160,9 +170,9 @@ const localStore = "local:"
 
 // addBase says where the base model of an adapter is loaded from: its id of the
 // Hub, the folder in which it lies, or, if only the store has it, the folder
-// of the model.
-func (w *modelWriter) addBase(ctx context.Context, run events.Run, m *mlflowModel) error {
-	if name := adapterBase(ctx, m.files); name != "" && name != m.base && spec.IsHubID(name) {
+// of the model. name is the one that the adapter has for it.
+func (w *modelWriter) addBase(ctx context.Context, run events.Run, m *mlflowModel, name string) error {
+	if name != "" && name != m.base && spec.IsHubID(name) {
 		m.base, m.localBase = name, hubName(name) // the run began with an adapter
 		return nil
 	}
@@ -200,26 +210,34 @@ func hubName(id string) string {
 	return name
 }
 
-// adapterBase is the base model that an adapter itself names; empty if it cannot
-// be read.
-func adapterBase(ctx context.Context, files []mlflow.Artifact) string {
+// adapterConfig is the file that describes an adapter; empty if it cannot be read.
+func adapterConfig(ctx context.Context, files []mlflow.Artifact) []byte {
 	i := slices.IndexFunc(files, func(a mlflow.Artifact) bool { return a.Path == "peft/adapter_config.json" })
 	if i < 0 {
-		return ""
+		return nil
 	}
 	r, err := files[i].Open(ctx)
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer func() { _ = r.Close() }() // it was only read
-	var config struct {
+	const most = 1 << 20
+	body, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return nil
+	}
+	return body
+}
+
+// baseOf is the base model that an adapter itself names; empty if it names none.
+func baseOf(config []byte) string {
+	var c struct {
 		Base string `json:"base_model_name_or_path"`
 	}
-	const most = 1 << 20
-	if json.NewDecoder(io.LimitReader(r, most)).Decode(&config) != nil {
+	if json.Unmarshal(config, &c) != nil {
 		return ""
 	}
-	return config.Base
+	return c.Base
 }
 
 const mlmodelName = "MLmodel"

@@ -63,26 +63,37 @@ func TestModelFolder(t *testing.T) {
 		snapshot projection.Snapshot
 		says     []string
 		files    []string
+		card     []string
 	}{
 		"of the Hub": {
 			tunedRun(refs["adapter"], "owner/base@v1", nil),
 			[]string{"peft_adaptor: peft\n", `local_base_model_path: "owner/base"`, `source_model_name: "owner/base@v1"`},
 			[]string{"peft/adapter_model.safetensors", "components/tokenizer/tokenizer.json", "README.md"},
+			nil,
 		},
 		"of a folder here": {
 			tunedRun(refs["adapter"], "base", map[string]events.Reference{baseKey: local}),
 			[]string{`local_base_model_path: "/models/base"`},
 			[]string{"peft/adapter_config.json"},
+			nil,
 		},
 		"of the store": {
 			tunedRun(refs["adapter"], "base", map[string]events.Reference{baseKey: refs["base"]}),
 			[]string{"model_binary: model\n", "peft_adaptor: peft\n"},
 			[]string{"peft/adapter_model.safetensors", "model/model.safetensors", "model/config.json"},
+			nil,
+		},
+		"of an adapter": {
+			tunedRun(refs["adapter"], "/home/ada/first", map[string]events.Reference{baseKey: refs["adapter"], baseKey + ".base": refs["base"]}),
+			[]string{"model_binary: model\n"},
+			[]string{"peft/adapter_config.json"},
+			[]string{"An adapter (LoRA) for `base`", "The training began at the adapter `first`", "| rank | 8 |"},
 		},
 		"whole": {
 			tunedRun(refs["whole"], "owner/base", nil),
 			[]string{"model_binary: model\n", "task: text-generation\n"},
 			[]string{"model/model.safetensors", "components/tokenizer/tokenizer.json"},
+			nil,
 		},
 	} {
 		root := filepath.Join(t.TempDir(), "mlruns")
@@ -116,6 +127,15 @@ func TestModelFolder(t *testing.T) {
 			}
 			for _, file := range c.files {
 				at(filepath.FromSlash(file))
+			}
+			card, err := os.ReadFile(at("README.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, says := range c.card {
+				if !strings.Contains(string(card), says) {
+					t.Errorf("%s: the card lacks %q\n%s", name, says, card)
+				}
 			}
 		}
 		if meta := read(t, root, "m-*", "meta.yaml"); !strings.Contains(meta, "status: 2\n") || !strings.Contains(meta, "source_run_id: ") {

@@ -62,6 +62,10 @@ func (r *MLflowRun) addCompletion(p events.Phase, c events.PhaseCompleted) {
 	for k, v := range c.BaselineCoverage {
 		r.addMetric("baseline_eval_"+k+"_coverage", v.Share(), c.EndedAt)
 	}
+	for key, value := range c.Used {
+		_, name, _ := strings.Cut(key, ".")
+		r.addParam("used_"+name, value)
+	}
 	for i, n := range c.Notes {
 		r.addTag(fmt.Sprintf("tunebus.note.%d", i+1), n)
 	}

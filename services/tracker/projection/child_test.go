@@ -48,3 +48,20 @@ func TestChildCoverage(t *testing.T) {
 		t.Errorf("metrics %v, want %v", got, want)
 	}
 }
+
+// TestChildUsed: what was used in place of a key that had no effect is a parameter beside it.
+func TestChildUsed(t *testing.T) {
+	t.Parallel()
+	a := events.PipelineAccepted{RunID: "r", RunName: "nightly"}
+	a.Specification.FineTuner.Rank = 8
+	d := child(events.Fold([]events.Fact{a}), events.Finetune, &events.PhaseState{Completed: &events.PhaseCompleted{
+		Conclusion: events.Success, Used: map[string]string{"fine_tuner.rank": "32"},
+	}})
+	got := map[string]string{}
+	for _, p := range d.Params {
+		got[p.Key] = p.Value
+	}
+	if got["config_rank"] != "8" || got["used_rank"] != "32" {
+		t.Errorf("parameters %v", got)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
+	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/huggingface/hubpush"
 	"github.com/tunebus/tunebus/pipeline/modelcard"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -76,13 +77,14 @@ func (p *Publisher) model(ctx context.Context, run events.Run, ref events.Refere
 		switch file := stored(p.store, f.Path, m.Reference(ref, f)); f.Path {
 		case cardName: // ours says more
 		case adapterName:
-			config, base, err := adapterConfig(ctx, file)
+			config, base, body, err := adapterConfig(ctx, file)
 			if err != nil {
 				return product{}, err
 			}
-			card.Kind = modelcard.Adapter
-			if base != card.Base && spec.IsHubID(base) { // the run began with an adapter
-				card.Base, uploaded = base, false
+			card.Kind, card.AdapterConfig = modelcard.Adapter, body
+			if base != card.Base { // the run began with an adapter
+				card.Base = base
+				_, uploaded = run.Accepted.Inputs.Files[baseKey+engine.BaseSuffix]
 			}
 			out.files = append(out.files, config)
 		default:
@@ -105,39 +107,39 @@ func (p *Publisher) model(ctx context.Context, run events.Run, ref events.Refere
 	return out, nil
 }
 
-// adapterConfig returns the configuration of an adapter as PEFT reads it, and the base
-// model that it names. A revision is a key of its own there, and not a part of the id.
-func adapterConfig(ctx context.Context, f hubpush.File) (hubpush.File, string, error) {
+// adapterConfig returns the configuration of an adapter as PEFT reads it, the base
+// model that it names, and the file as it is stored. A revision is a key of its own there, and not a part of the id.
+func adapterConfig(ctx context.Context, f hubpush.File) (_ hubpush.File, base string, body []byte, err error) {
 	const most = 1 << 20
 	r, err := f.Open(ctx)
 	if err != nil {
-		return f, "", err
+		return f, "", nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(r, most))
+	body, err = io.ReadAll(io.LimitReader(r, most))
 	if err := errors.Join(err, r.Close()); err != nil {
-		return f, "", err
+		return f, "", nil, err
 	}
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal(body, &config); err != nil {
-		return f, "", fmt.Errorf("%s of the model: %w", adapterName, err)
+		return f, "", nil, fmt.Errorf("%s of the model: %w", adapterName, err)
 	}
-	var base string
 	if err := json.Unmarshal(config["base_model_name_or_path"], &base); err != nil {
-		return f, "", fmt.Errorf("%s of the model names no base model: %w", adapterName, err)
+		return f, "", nil, fmt.Errorf("%s of the model names no base model: %w", adapterName, err)
 	}
 	id, revision, pinned := strings.Cut(base, "@")
 	if !pinned || !spec.IsHubID(base) {
-		return f, base, nil
+		return f, base, body, nil
 	}
 	for key, value := range map[string]string{"base_model_name_or_path": id, "revision": revision} {
 		if config[key], err = json.Marshal(value); err != nil {
-			return f, "", err
+			return f, "", nil, err
 		}
 	}
-	if body, err = json.MarshalIndent(config, "", "  "); err != nil {
-		return f, "", err
+	pinnedBody, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return f, "", nil, err
 	}
-	return made(adapterName, append(body, '\n')), base, nil
+	return made(adapterName, append(pinnedBody, '\n')), base, body, nil
 }
 
 // stored is a file of the artifact store.

@@ -140,6 +140,11 @@ func (e *export) write(ctx context.Context) error {
 	}
 	var card modelcard.Card
 	var err error
+	if llm.IsAdapter(e.tuned) {
+		if card.AdapterConfig, err = os.ReadFile(filepath.Join(e.tuned, "adapter_config.json")); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !llm.IsAdapter(e.tuned):
 		card.Kind = modelcard.Full

@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/child"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -99,7 +100,7 @@ func Notes(s events.Specification, d child.Description) (notes []string) {
 	named := noted(s)
 	for _, v := range changed(s) {
 		if !slices.Contains(known, v.Name) && !honours(v.Name, s.FineTuner, d) && !named[v.Name] {
-			notes = append(notes, fmt.Sprintf("%s.%s = %s: the trainer %s does not honour it", section, v.Name, v.Text, d.Name))
+			notes = append(notes, used.NotHonouredBy(d.Name, section+"."+v.Name, v.Text))
 		}
 	}
 	return notes

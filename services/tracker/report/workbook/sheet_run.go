@@ -44,7 +44,7 @@ func (b *workbook) writeRun() error {
 	s.models(b.run, a, b.size)
 	s.dataSets(b.run, a)
 	s.phases(b.run, a)
-	s.hyperParameters(a.Specification)
+	s.hyperParameters(a.Specification, b.run.Used())
 	return s.done()
 }
 
@@ -148,17 +148,24 @@ func (s *sheet) phases(run events.Run, a *events.PipelineAccepted) {
 }
 
 // hyperParameters writes the whole specification, with the defaults where it
-// differs from them.
-func (s *sheet) hyperParameters(specification events.Specification) {
+// differs from them, and what was used where a key had no effect.
+func (s *sheet) hyperParameters(specification events.Specification, used map[string]string) {
 	s.row++
 	s.line(s.styles.title, "Hyper-parameters")
 	s.line(s.styles.note, fmt.Sprintf("All keys of the specification; %q is no value. A default stands only beside a value that differs from it.", structconf.Null))
-	s.header("Key", "Value", "Default")
+	header := []any{"Key", "Value", "Default"}
+	if len(used) > 0 {
+		header = append(header, "Used")
+	}
+	s.header(header...)
 	defaults := structconf.Values(spec.Defaults())
 	for i, v := range structconf.Values(specification) {
 		line := []any{v.Section + "." + v.Name, text(v.Text)}
 		if v.Text != defaults[i].Text {
 			line = append(line, defaults[i].Text)
+		}
+		if value, instead := used[v.Section+"."+v.Name]; instead {
+			line = append(append(line, nil, nil)[:3], text(value))
 		}
 		s.line(0, line...)
 	}

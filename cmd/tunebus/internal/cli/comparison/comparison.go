@@ -234,6 +234,7 @@ func specification(a, b events.Run) ([]Difference, error) {
 		}
 		sides[i]["plan"] = strings.Join(plan, ", ")
 	}
+	replaced([2]events.Run{a, b}, sides)
 	return differences(sides[0], sides[1]), nil
 }
 

@@ -220,6 +220,39 @@ testing_data_id = "a/d"
 	}
 }
 
+// TestNotesOnAnAdapterAsBase: keys that an adapter as the base model makes void are named with
+// their lines, also where they have their defaults, and those that nobody set are not.
+func TestNotesOnAnAdapterAsBase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "first"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "first", "adapter_model.safetensors"), []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Write(t, dir, "first/adapter_config.json", `{"peft_type": "LORA", "base_model_name_or_path": "a/b", "r": 32, "lora_alpha": 32, "target_modules": ["q_proj"]}`)
+	clitest.Write(t, dir, "notes.toml", `[fine_tuner]
+base_model_id = "first"
+training_data_id = "a/c"
+rank = 16
+use_dora = true
+lora_dropout = 0.5
+[inferencer]
+testing_data_id = "a/d"
+`)
+	_, _, screen := clitest.Run(t, "config", "check", filepath.Join(dir, "notes.toml"))
+	const why = "has no effect, because fine_tuner.base_model_id is an adapter, which is trained further as it is: "
+	for _, want := range []string{"notes.toml:4:1: fine_tuner.rank = 16: " + why + "rank = 32", "notes.toml:5:1: fine_tuner.use_dora = true: " + why + "use_dora = false"} {
+		if strings.Count(screen, want) != 1 {
+			t.Errorf("no %q:\n%s", want, screen)
+		}
+	}
+	if strings.Count(screen, why) != 2 {
+		t.Errorf("keys that nobody set, or that are honoured, are named:\n%s", screen)
+	}
+}
+
 // TestEnginesThatNobodyHasHere: config check warns of an engine that no worker with these
 // settings has, of inference as of training, and says nothing once the settings name it.
 func TestEnginesThatNobodyHasHere(t *testing.T) {

@@ -173,9 +173,10 @@ func TestAdapterAsBase(t *testing.T) {
 	clitest.Write(t, adapter, "adapter_config.json", body)
 	clitest.Write(t, dir, "rows.jsonl", `{"question":"Who?","answer":"Ada did it."}`)
 	args := append([]string{"run", "--run-id", "more", "--set", "fine_tuner.base_model_id=" + adapter, "--set", "fine_tuner.training_data_id=" + dir + "/rows.jsonl",
-		"--set", "fine_tuner.epochs=1", "--set", "inferencer.testing_data_id=" + dir + "/rows.jsonl", "--set", "inferencer.max_new_tokens=2",
+		"--set", "fine_tuner.epochs=1", "--set", "fine_tuner.rank=9", "--set", "inferencer.testing_data_id=" + dir + "/rows.jsonl", "--set", "inferencer.max_new_tokens=2",
 		"--set", "inferencer.baseline=true", "--set", "evaluator.metrics=[\"exact_match\"]"}, clitest.Folders(dir)...)
-	if status, out, screen := clitest.Run(t, args...); status != 0 {
+	const note = "note: --set: fine_tuner.rank = 9: has no effect, because fine_tuner.base_model_id is an adapter"
+	if status, out, screen := clitest.Run(t, args...); status != 0 || strings.Count(screen, note) != 1 {
 		t.Fatalf("status %d\n%s%s", status, out, screen)
 	}
 	to := filepath.Join(dir, "out")
@@ -184,6 +185,12 @@ func TestAdapterAsBase(t *testing.T) {
 	}
 	if got := clitest.Object[adapterConfig](t, filepath.Join(to, "adapter_config.json")); got.Base != quickBase() || got.Rank != 4 {
 		t.Errorf("%+v", got)
+	}
+	card := clitest.Text(t, filepath.Join(to, "README.md"))
+	for _, says := range []string{"| rank | 4 |", "The training began at the adapter `" + filepath.Base(adapter) + "`"} {
+		if !strings.Contains(card, says) {
+			t.Errorf("the card lacks %q\n%s", says, card)
+		}
 	}
 	clitest.Write(t, adapter, "adapter_config.json", strings.ReplaceAll(body, quickBase(), "no/such/place"))
 	if status, _, screen := clitest.Run(t, args...); status != 2 || !strings.Contains(screen, `"no/such/place" in base_model_name_or_path`) {

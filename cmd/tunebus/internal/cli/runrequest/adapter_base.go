@@ -3,12 +3,32 @@ package runrequest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/used"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
+
+// adapterNotes names the keys that the files or flags set and that have no effect, since
+// the model to start from is an adapter on this machine.
+func (s source) adapterNotes(specification events.Specification, files map[string]string) structconf.Faults {
+	dir, local := files["fine_tuner.base_model_id"]
+	if name, err := engine.AdapterBase(dir); !local || err != nil || name == "" {
+		return nil
+	}
+	config, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+	if err != nil { // which the check of the model says
+		return nil
+	}
+	return s.tree.Locate(nil, used.AdapterBaseNotes(specification, config, func(key string) bool {
+		_, set := s.tree.Positions[key]
+		return set
+	}))
+}
 
 // adapterBase adds the base model of an adapter to the files, where a key names
 // the folder of an adapter. A relative path starts in the working folder, as it

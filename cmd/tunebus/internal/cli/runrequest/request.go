@@ -56,6 +56,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	r.Notes = append(r.Notes, notes...)
+	r.Notes = append(r.Notes, src.adapterNotes(s, r.Files)...)
 	r.Notes = append(r.Notes, withoutEffect(f, s)...)
 	if f.Look != nil {
 		more = append(more, f.Look(c.Context(), s, r.Files).Beside(append(more, faults...)...)...)

@@ -82,6 +82,7 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 	out := Checked{Specification: s, Faults: faults, Notes: src.notes(s), source: src}
 	files, more := localFiles(src.answers, neededPaths(s), src.folders)
 	out.Files = files
+	out.Notes = append(out.Notes, src.adapterNotes(s, files)...)
 	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	out.Notes = append(out.Notes, notes...)
