@@ -76,26 +76,31 @@ func show(ctx context.Context, c *conn.Conn, r Record) error {
 	}
 	tick := time.NewTicker(topology.LeaseTTL / 3)
 	defer tick.Stop()
-	for {
+	written := false // or perhaps written: a put that ctx ended may be on its way
+	for ctx.Err() == nil {
 		bucket, err := c.Bucket(ctx, topology.BucketLeases)
 		if err == nil {
+			written = true
 			err = bucket.Put(ctx, r.key(), value)
 		}
-		if err != nil && !conn.IsUnanswered(err) {
+		if err != nil && !conn.IsUnanswered(err) && ctx.Err() == nil {
 			return err
 		}
 		select {
 		case <-tick.C:
-			continue
 		case <-ctx.Done():
 		}
-		if bucket == nil {
-			return nil
-		}
-		ending, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer done()
-		return bucket.Delete(ending, r.key(), 0)
 	}
+	if !written {
+		return nil
+	}
+	ending, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer done()
+	bucket, err := c.Bucket(ending, topology.BucketLeases)
+	if err != nil {
+		return err
+	}
+	return bucket.Delete(ending, r.key(), 0)
 }
 
 // List returns the records of the server, those that are held for the longest first.
