@@ -17,8 +17,8 @@ func decimals() []string {
 	}
 }
 
-// encode is config.json as transformers reads it.
-func (c Config) encode() ([]byte, error) {
+// encodeConfig returns config.json as transformers reads it.
+func encodeConfig(c Config) ([]byte, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, err

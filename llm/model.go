@@ -134,7 +134,7 @@ func (m *Model) Save(dir, dtype string) error {
 	if len(cfg.Architectures) == 0 {
 		cfg.Architectures = []string{cfg.family().architecture}
 	}
-	body, err := cfg.encode()
+	body, err := encodeConfig(cfg)
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}

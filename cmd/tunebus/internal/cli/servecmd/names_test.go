@@ -36,16 +36,16 @@ func TestServeSameNames(t *testing.T) {
 	for _, broken := range []string{one, two, run} {
 		clitest.Write(t, broken, "config.json", "{")
 	}
-	const todo = "serve them apart, each by a command of its own with --name and another --listen; or give a folder another name"
+	const advice = "serve them apart, each by a command of its own with --name and another --listen; or give a folder another name"
 	for name, c := range map[string]struct {
 		args []string
 		says []string
 	}{
-		"two folders":      {[]string{one, two}, []string{"the folder " + one + " and the folder " + two + " are both called model, so that a request for model could mean either", todo}},
-		"swapped":          {[]string{two, one}, []string{"the folder " + two + " and the folder " + one + " are both called model", todo}},
-		"a run's name":     {[]string{run, "amber-quartz"}, []string{"the folder " + run, "the run amber-quartz (r)", "are both called amber-quartz", todo}},
-		"a run, swapped":   {[]string{"amber-quartz", run}, []string{"the folder " + run, "the run amber-quartz (r)", "are both called amber-quartz", todo}},
-		"a run's id":       {[]string{filepath.Join(dir, "r"), "last"}, []string{"the run last (r)", "are both called r", todo}},
+		"two folders":      {[]string{one, two}, []string{"the folder " + one + " and the folder " + two + " are both called model, so that a request for model could mean either", advice}},
+		"swapped":          {[]string{two, one}, []string{"the folder " + two + " and the folder " + one + " are both called model", advice}},
+		"a run's name":     {[]string{run, "amber-quartz"}, []string{"the folder " + run, "the run amber-quartz (r)", "are both called amber-quartz", advice}},
+		"a run, swapped":   {[]string{"amber-quartz", run}, []string{"the folder " + run, "the run amber-quartz (r)", "are both called amber-quartz", advice}},
+		"a run's id":       {[]string{filepath.Join(dir, "r"), "last"}, []string{"the run last (r)", "are both called r", advice}},
 		"one run":          {[]string{"r", "amber-quartz"}, []string{"r and amber-quartz are both run r; leave one of them out"}},
 		"one run twice":    {[]string{"r", "r"}, []string{"r is there twice; leave one of them out"}},
 		"one folder":       {[]string{one, one + "/"}, []string{one + " and " + one + "/ are the same folder; leave one of them out"}},

@@ -372,7 +372,7 @@ func TestServeText(t *testing.T) {
 func TestServeKeyText(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
+		t.Fatal("there is no curl, with which the command is tried")
 	}
 	dir := t.TempDir()
 	clitest.Write(t, dir, "key file", "0123456789abcdef\n")
