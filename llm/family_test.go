@@ -96,7 +96,7 @@ func compareLogits(t *testing.T, m *Model, g golden) {
 		tokens []net.Token
 		want   []float64
 	}{{tokens[:middle+1], g.Middle}, {tokens[middle+1:], g.Logits}} {
-		if err := d.Read(cache, part.tokens); err != nil {
+		if err := d.Read(cache, part.tokens, nil); err != nil {
 			t.Fatal(err)
 		}
 		for i, got := range d.Logits(0) {

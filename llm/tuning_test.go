@@ -136,7 +136,7 @@ func lastLogits(t *testing.T, m *Model, row []int32) []float64 {
 	for i, id := range row {
 		tokens = append(tokens, net.Token{ID: id, Position: i, Last: i == len(row)-1})
 	}
-	if err := d.Read(cache, tokens); err != nil {
+	if err := d.Read(cache, tokens, nil); err != nil {
 		t.Fatal(err)
 	}
 	var out []float64

@@ -17,10 +17,16 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/generation"
 	"github.com/tunebus/tunebus/llm/internal/kernel"
+	"github.com/tunebus/tunebus/llm/internal/net"
 	"github.com/tunebus/tunebus/llm/sampling"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has all goroutines work on models that are too small for it, and sees that
+// none is left behind.
+func TestMain(m *testing.M) {
+	net.MemberWork = 1
+	goleak.VerifyTestMain(m)
+}
 
 const vocab = 61
 

@@ -21,12 +21,12 @@ type step struct {
 	decoder *net.Decoder
 	tokens  []net.Token
 	asked   []asked
-	scratch []sampling.Scratch // one of each member of the decoder's crew
-	pick    func(member int)
+	scratch []sampling.Scratch // one of each goroutine of the decoder
+	pick    func(member, place int)
 }
 
 func newStep(d *net.Decoder, cfg Config) *step {
-	s := &step{cfg: cfg, decoder: d, scratch: make([]sampling.Scratch, d.Crew().Size())}
+	s := &step{cfg: cfg, decoder: d, scratch: make([]sampling.Scratch, d.Members())}
 	s.pick = s.choose
 	return s
 }
@@ -34,11 +34,7 @@ func newStep(d *net.Decoder, cfg Config) *step {
 // compute reads tokens of rows, and chooses those that follow.
 func (s *step) compute(cache *kvcache.Cache, running []*Row) error {
 	s.gather(running)
-	if err := s.decoder.Read(cache, s.tokens); err != nil {
-		return err
-	}
-	s.decoder.Crew().Run(s.pick)
-	return nil
+	return s.decoder.Read(cache, s.tokens, s.pick)
 }
 
 // gather chooses what the step reads: a token of each row that is being answered first,
@@ -86,10 +82,8 @@ func (s *step) take(r *Row) {
 // tokens in the vocabulary.
 const scoredTogether = 32
 
-// choose has a member of the crew choose the tokens of some rows.
-func (s *step) choose(member int) {
-	from, to := s.decoder.Crew().Share(len(s.asked), 1, member)
-	for i := from; i < to; i++ {
-		s.asked[i].row.choose(&s.scratch[member], s.decoder.Logits(i), &s.asked[i])
-	}
+// choose chooses the token of a place, on a goroutine of the decoder.
+func (s *step) choose(member, place int) {
+	a := &s.asked[place]
+	a.row.choose(&s.scratch[member], s.decoder.Logits(place), a)
 }

@@ -14,6 +14,7 @@ import (
 // Crew are goroutines that work side by side. It does one work at a time.
 type Crew struct {
 	size    int
+	busy    int // the members that have the work of now
 	work    func(member int)
 	members []func()
 	done    sync.WaitGroup
@@ -56,12 +57,16 @@ func (c *Crew) Size() int { return c.size }
 
 // Run has every member do the work, and waits for all. It panics with a [*Panic] where a
 // member does, on the goroutine of the caller, who may go on after that.
-func (c *Crew) Run(work func(member int)) {
-	c.work, c.panic = work, nil
+func (c *Crew) Run(work func(member int)) { c.RunSome(c.size, work) }
+
+// RunSome is Run with the first members alone, at least one: to wake the others takes as
+// long as some small works do.
+func (c *Crew) RunSome(members int, work func(member int)) {
+	c.busy, c.work, c.panic = min(max(members, 1), c.size), work, nil
 	c.failed.Store(false)
 	c.waiting.Store(0)
-	c.done.Add(c.size)
-	for _, m := range c.members[1:] {
+	c.done.Add(c.busy)
+	for _, m := range c.members[1:c.busy] {
 		go m()
 	}
 	c.members[0]()
@@ -86,14 +91,14 @@ func (c *Crew) caught() {
 	c.met.Broadcast()
 }
 
-// Meet waits for all members. They mostly come within microseconds, which is
+// Meet waits for all members that have the work. They mostly come within microseconds, which is
 // less than it takes to wake a goroutine.
 func (c *Crew) Meet() {
-	if c.size == 1 {
+	if c.busy == 1 {
 		return
 	}
 	round := c.round.Load()
-	if int(c.waiting.Add(1)) == c.size {
+	if int(c.waiting.Add(1)) == c.busy {
 		c.waiting.Store(0)
 		c.lock.Lock()
 		c.round.Add(1)
@@ -122,8 +127,8 @@ func (c *Crew) Meet() {
 	}
 }
 
-// Share is what a member has of n things, in multiples of step.
+// Share is what a member has of n things, in multiples of step, while the crew works.
 func (c *Crew) Share(n, step, member int) (from, to int) {
 	units := (n + step - 1) / step
-	return min(n, units*member/c.size*step), min(n, units*(member+1)/c.size*step)
+	return min(n, units*member/c.busy*step), min(n, units*(member+1)/c.busy*step)
 }

@@ -40,3 +40,22 @@ func TestPanic(t *testing.T) {
 		}
 	}
 }
+
+// TestSome: the first members share the work, as many as are asked for and as there are.
+func TestSome(t *testing.T) {
+	t.Parallel()
+	c := New(3)
+	for members, want := range map[int]int32{-1: 1, 0: 1, 1: 1, 2: 2, 3: 3, 9: 3} {
+		var done, highest atomic.Int32
+		c.RunSome(members, func(who int) {
+			from, to := c.Share(10, 1, who)
+			done.Add(int32(to - from))
+			c.Meet()
+			for old := highest.Load(); old <= int32(who) && !highest.CompareAndSwap(old, int32(who)+1); old = highest.Load() {
+			}
+		})
+		if done.Load() != 10 || highest.Load() != want {
+			t.Errorf("%d members: %d of 10 things were done by %d, want %d", members, done.Load(), highest.Load(), want)
+		}
+	}
+}

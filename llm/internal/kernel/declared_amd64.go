@@ -149,6 +149,24 @@ func half256_5_2(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, 
 func half256_6_2(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
 
 //go:noescape
+func tile256_1_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
+func tile256_2_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
+func tile256_3_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
+func half256_1_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
+func half256_2_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
+func half256_3_4(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int)
+
+//go:noescape
 func copy32(n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer)
 
 //go:noescape
@@ -310,6 +328,10 @@ var halves12x32 = []tileFunc{half512_1_2, half512_2_2, half512_3_2, half512_4_2,
 var tiles6x16 = []tileFunc{tile256_1_2, tile256_2_2, tile256_3_2, tile256_4_2, tile256_5_2, tile256_6_2}
 
 var halves6x16 = []tileFunc{half256_1_2, half256_2_2, half256_3_2, half256_4_2, half256_5_2, half256_6_2}
+
+var tiles3x32 = []tileFunc{tile256_1_4, tile256_2_4, tile256_3_4}
+
+var halves3x32 = []tileFunc{half256_1_4, half256_2_4, half256_3_4}
 
 func unpackBFloatVector(n int, dst, src unsafe.Pointer) {
 	if path == AVX512 {

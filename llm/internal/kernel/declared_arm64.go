@@ -128,6 +128,10 @@ var tiles12x32 []tileFunc
 
 var halves12x32 []tileFunc
 
+var tiles3x32 []tileFunc
+
+var halves3x32 []tileFunc
+
 func unpackBFloatVector(n int, dst, src unsafe.Pointer) { unpackBFloat128(n, dst, src) }
 
 func unpackHalfVector(n int, dst, src unsafe.Pointer) { unpackHalf128(n, dst, src) }

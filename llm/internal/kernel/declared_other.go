@@ -62,6 +62,10 @@ var tiles6x16 []tileFunc
 
 var halves6x16 []tileFunc
 
+var tiles3x32 []tileFunc
+
+var halves3x32 []tileFunc
+
 func copy32(n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer) {}
 
 func copy12(n int, src unsafe.Pointer, distance uintptr, dst unsafe.Pointer) {}

@@ -196,13 +196,13 @@ func (p *Packed) Product(s *Scratch, c, a Matrix, m, from, to int, add bool) {
 	high = (m + parts - 1) / parts
 	for j := from; j < to; j++ {
 		n := min(PanelColumns, p.Out-j*PanelColumns)
-		if p.full != nil || p.bfloat != nil && parts == 1 {
+		if p.kept == nil {
 			for i := 0; i < m; i += high {
 				p.asKept(s, min(high, m-i), n, j, a.at(i, 0), 4*a.Row, c.at(i, j*PanelColumns), 4*c.Row, add)
 			}
 			continue
 		}
-		t := tiling{Scratch: s, c: c.From(0, j*PanelColumns), a: a, n: n, columns: tileColumns(), add: add}
+		t := tiling{Scratch: s, c: c.From(0, j*PanelColumns), a: a, n: n, columns: tileColumns(high), add: add}
 		for k := 0; k < p.In; k += unpackedRows {
 			t.k = min(unpackedRows, p.In-k)
 			t.panel = Reuse(t.panel, deepest*PanelColumns)
@@ -243,15 +243,19 @@ func (p *Packed) asKept(s *Scratch, h, n, j int, a unsafe.Pointer, rowA int, c u
 		for from := 0; from < n; from += 16 {
 			var panel unsafe.Pointer
 			apart := 4 * PanelColumns
-			tiles512, tiles256 := tiles12x32, tiles6x16
+			tiles512, tiles256, tilesFlat := tiles12x32, tiles6x16, tiles3x32
 			if p.full != nil {
 				panel = unsafe.Pointer(&p.full[at+from])
 			} else {
 				panel, apart = unsafe.Pointer(&p.bfloat[at+from]), 2*PanelColumns
-				tiles512, tiles256 = halves12x32, halves6x16
+				tiles512, tiles256, tilesFlat = halves12x32, halves6x16, halves3x32
 			}
 			if path == AVX512 {
 				tiles512[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), columnMask(n), plus)
+				break
+			}
+			if flat(h, n) {
+				tilesFlat[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), 0, plus)
 				break
 			}
 			s.narrow(tiles256[h-1], h, min(16, n-from), depth, ak, rowA, 4, panel, apart, unsafe.Add(c, 4*from), rowC, plus)

@@ -36,12 +36,17 @@ func tileRows() int {
 	return 6
 }
 
-// tileColumns is how many columns a tile of the path has.
-func tileColumns() int {
-	if path == AVX2 || path == Neon {
+// tileColumns is how many columns a tile of so many rows has at most.
+func tileColumns(rows int) int {
+	if path == Neon || path == AVX2 && rows > len(tiles3x32) {
 		return 16
 	}
 	return 32
+}
+
+// flat reports whether AVX2 has a kernel for a tile of few rows and 32 columns.
+func flat(rows, columns int) bool {
+	return path == AVX2 && rows <= len(tiles3x32) && columns == 32
 }
 
 // Use chooses a path by its name, for the whole process. No kernel may run

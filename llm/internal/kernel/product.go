@@ -83,7 +83,7 @@ func (s *Scratch) product(c, a Matrix, b factor, m, n, k int, add bool) {
 		plainProduct(c, a, b.Matrix, m, n, k, add)
 		return
 	}
-	columns := tileColumns()
+	columns := tileColumns(m)
 	rows := tileRows()
 	strips := a.Col != 1 && m > rows && path != Plain // rows of A whose numbers lie apart
 	step := deepest
@@ -150,7 +150,13 @@ func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Po
 		tiles[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), columnMask(n), add)
 		return
 	}
-	t.narrow(tiles6x16[h-1], h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
+	if flat(h, n) {
+		tiles3x32[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), 0, add)
+		return
+	}
+	for at := 0; at < n; at += 16 {
+		t.narrow(tiles6x16[h-1], h, min(16, n-at), t.k, a, rowA, colA, unsafe.Add(panel, 4*at), apart, unsafe.Add(c, 4*at), 4*t.c.Row, add)
+	}
 }
 
 // columnMask has a bit for each of n columns.
@@ -197,7 +203,7 @@ func (t *tiling) fillStrip(i, m, high int) {
 // fillPanel brings n columns of B side by side for m rows of A, or leaves them
 // where they are: near enough, or for too few rows to be worth it.
 func (t *tiling) fillPanel(b Matrix, n, m int) (panel unsafe.Pointer, apart int) {
-	if b.Col == 1 && (n == t.columns || path == AVX512) && (b.Row <= 64 || m <= 24) {
+	if b.Col == 1 && (n%16 == 0 || path == AVX512) && (b.Row <= 64 || m <= 24) {
 		return first(b.Data), 4 * b.Row
 	}
 	t.panel = Reuse(t.panel, deepest*32)

@@ -37,7 +37,8 @@ func (h Head) Attend(s *Scratch, a Attention, q, out kernel.Matrix, n, seen, ste
 	scores := kernel.Rows(s.scores, width)
 	for at := first; at < end; {
 		keys, _, count := h.at(at, end)
-		s.Product(scores.From(0, at-first), q, keys, n, count, dim, false)
+		whole := (count + 15) &^ 15 // scores that Softmax takes no notice of cost less than columns that are copied
+		s.Product(scores.From(0, at-first), q, keys, n, whole, dim, false)
 		at += count
 	}
 	for i := range n {

@@ -43,12 +43,15 @@ type Decoder struct {
 	layers []decoded
 	head   *kernel.Packed
 	read   func(member int)
+	// how many products of two numbers a token, and its logits, take; attention apart
+	products, headProducts int
 	// what is being read
 	cache   *kvcache.Cache
 	tokens  []Token
 	streams []stream
 	last    []int // rows whose logits are wanted
 	chosen  int   // how many were computed before
+	use     func(member, place int)
 	// buffers
 	x, given, q, k, v, attended, gate, up, logits []float32
 }
@@ -76,6 +79,7 @@ func NewDecoder(n *Network, threads int) *Decoder {
 		for i, p := range layer.linears() {
 			to := &d.layers[l].projections[i]
 			to.Linear = p
+			d.products += p.Out * p.In
 			work = append(work, func() {
 				b := p.B
 				if p.Magnitude.Data == nil {
@@ -91,6 +95,7 @@ func NewDecoder(n *Network, threads int) *Decoder {
 			})
 		}
 	}
+	d.headProducts = c.Vocab * c.Hidden
 	work = append(work, func() { d.head = n.Head.packed(c.Vocab, c.Hidden) })
 	d.crew.Run(func(who int) {
 		for i := who; i < len(work); i += d.crew.Size() {
@@ -100,9 +105,8 @@ func NewDecoder(n *Network, threads int) *Decoder {
 	return d
 }
 
-// Crew are the goroutines that work on the network. Others may use them between
-// two calls of Read.
-func (d *Decoder) Crew() *crew.Crew { return d.crew }
+// Members is the number of goroutines.
+func (d *Decoder) Members() int { return d.crew.Size() }
 
 // Logits are those of what follows a token that was read with Last, the so manieth
 // of such tokens in the last call of Read.
@@ -112,8 +116,10 @@ func (d *Decoder) Logits(place int) []float32 {
 }
 
 // Read reads tokens, and adds their keys and values to a cache, which has a place for
-// them. An error is a [*TokenError], whose row is the sequence.
-func (d *Decoder) Read(cache *kvcache.Cache, tokens []Token) error {
+// them. Where use is there, it is called once for each place of [Decoder.Logits], as soon
+// as they are known, by the goroutines side by side, with their number below Members.
+// An error is a [*TokenError], whose row is the sequence.
+func (d *Decoder) Read(cache *kvcache.Cache, tokens []Token, use func(member, place int)) error {
 	furthest, wanted := 0, 0
 	for _, t := range tokens {
 		if t.Last {
@@ -128,16 +134,32 @@ func (d *Decoder) Read(cache *kvcache.Cache, tokens []Token) error {
 	for i := range d.rotary {
 		d.rotary[i].Reach(furthest + 1)
 	}
-	d.cache = cache
+	d.cache, d.use = cache, use
 	d.logits, d.chosen = grow(d.logits, wanted*d.net.Shape.Vocab), 0
 	for len(tokens) > 0 {
 		n := min(Together, len(tokens))
 		d.begin(tokens[:n])
-		d.crew.Run(d.read)
+		d.crew.RunSome(d.work()/MemberWork, d.read)
 		d.chosen += len(d.last)
 		tokens = tokens[n:]
 	}
 	return nil
+}
+
+// MemberWork is how many products of two numbers there have to be for each goroutine of a
+// [Decoder], so that they are done earlier than by fewer: some take longer to wake, and to
+// hand its numbers, than to do without. Tests with small models set it to 1; no Decoder may
+// read meanwhile.
+var MemberWork = 3 << 20
+
+// work is how many products of two numbers the tokens that were begun take.
+func (d *Decoder) work() int {
+	seen := 0
+	for _, t := range d.tokens {
+		seen += t.Position + 1
+	}
+	attention := 2 * seen * d.net.Shape.queries() * len(d.layers)
+	return len(d.tokens)*d.products + len(d.last)*d.headProducts + attention
 }
 
 // begin says what is read next.
@@ -198,6 +220,13 @@ func (d *Decoder) run(who int) {
 		d.add(m, who, &y.projections[atDown], d.gate, y.MLPPost, rows)
 	}
 	d.choose(m, who)
+	if d.use == nil {
+		return
+	}
+	d.crew.Meet()
+	for from, to = d.crew.Share(len(d.last), 1, who); from < to; from++ {
+		d.use(who, d.chosen+from)
+	}
 }
 
 // normWhole normalises queries and keys where a norm takes all heads as one.

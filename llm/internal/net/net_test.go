@@ -16,8 +16,12 @@ import (
 	"github.com/tunebus/tunebus/llm/internal/rotary"
 )
 
-// TestMain also sees that no goroutine is left behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has all goroutines work on networks that are too small for it, and sees that
+// none is left behind.
+func TestMain(m *testing.M) {
+	MemberWork = 1
+	goleak.VerifyTestMain(m)
+}
 
 // shape is one whose sizes fill no vector and no tile.
 func shape() Shape {
@@ -286,7 +290,7 @@ func training(t *testing.T, o options, threads int) (out []float32) {
 	cache := d.NewCache(2)
 	cache.Place(0, 1)
 	cache.Place(1, 0)
-	if err := d.Read(cache, []Token{{ID: 3}, {ID: 4, Position: 1, Last: true}, {ID: 5, Sequence: 1, Last: true}}); err != nil {
+	if err := d.Read(cache, []Token{{ID: 3}, {ID: 4, Position: 1, Last: true}, {ID: 5, Sequence: 1, Last: true}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return append(append(out, d.Logits(0)...), d.Logits(1)...)
@@ -380,7 +384,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 			cache := d.NewCache(3)
 			cache.Place(1, 5, 0, 2)
 			cache.Place(2, 1, 3, 4)
-			if err := d.Read(cache, []Token{{ID: 1, Sequence: 2, Last: true}}); err != nil {
+			if err := d.Read(cache, []Token{{ID: 1, Sequence: 2, Last: true}}, nil); err != nil {
 				t.Fatal(err)
 			}
 			for at := 0; at < len(ids); at += step {
@@ -389,7 +393,7 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 				for i := at; i < end; i++ {
 					tokens = append(tokens, Token{ID: ids[i], Sequence: 1, Position: i, Last: i == end-1})
 				}
-				if err := d.Read(cache, tokens); err != nil {
+				if err := d.Read(cache, tokens, nil); err != nil {
 					t.Fatal(err)
 				}
 				if end == len(ids) {
@@ -407,6 +411,43 @@ func TestDecoderIsTheTrainer(t *testing.T) {
 	}
 }
 
+// TestUse: whoever uses the logits is called once for each place, on any goroutine that
+// the reading is worth, and finds what Logits gives.
+func TestUse(t *testing.T) {
+	defer func() { MemberWork = 1 }()
+	n := options{layers: 1}.build(shape())
+	d := NewDecoder(n, 3)
+	var tokens []Token
+	for i := range Together + 5 { // in two parts
+		tokens = append(tokens, Token{ID: int32(i % 7), Position: i, Last: i%2 == 0})
+	}
+	for _, least := range []int{1, 1 << 40} {
+		MemberWork = least
+		cache := d.NewCache(1)
+		cache.Place(0, 0, 1)
+		used, members := make([]float32, (len(tokens)+1)/2), make([]int, (len(tokens)+1)/2)
+		for i := range members {
+			members[i] = -1
+		}
+		if err := d.Read(cache, tokens, func(member, place int) {
+			if members[place] != -1 || member >= d.Members() {
+				t.Errorf("place %d: member %d after %d", place, member, members[place])
+			}
+			used[place], members[place] = d.Logits(place)[3], member
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Max(members); slices.Min(members) < 0 || got != 2 && least == 1 || got != 0 && least > 1 {
+			t.Errorf("products for each member %d: used by %v", least, members)
+		}
+		for i, v := range used {
+			if v != d.Logits(i)[3] {
+				t.Errorf("place %d: used was %v, later it is %v", i, v, d.Logits(i)[3])
+			}
+		}
+	}
+}
+
 // TestUnknownToken: an id beyond the vocabulary is an error, not a panic.
 func TestUnknownToken(t *testing.T) {
 	n := options{layers: 1}.build(shape())
@@ -414,7 +455,7 @@ func TestUnknownToken(t *testing.T) {
 		if _, _, err := NewTrainer(n, 1).Loss([]Row{{}, {IDs: []int32{1, id}, Count: []bool{true, true}}}); err == nil {
 			t.Errorf("a row with the id %d: no error", id)
 		}
-		if d := NewDecoder(n, 1); d.Read(d.NewCache(1), []Token{{ID: id}}) == nil {
+		if d := NewDecoder(n, 1); d.Read(d.NewCache(1), []Token{{ID: id}}, nil) == nil {
 			t.Errorf("a token with the id %d: no error", id)
 		}
 	}

@@ -16,24 +16,35 @@ const tileArguments = "k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Poi
 // number of each row of A.
 func products(d *assembly.Declarations) []byte {
 	l := assembly.NewListing()
-	for _, m := range []assembly.Machine{assembly.AVX512, assembly.AVX2} {
-		for _, half := range []bool{false, true} {
-			for wide := 1; wide <= 2; wide++ {
-				if wide == 1 && (m == assembly.AVX2 || half) {
-					continue // AVX2 writes all columns always, and panels are 32 wide
-				}
-				var names []string
-				for rows := 1; rows <= m.Rows; rows++ {
-					t := tile{Listing: l, m: m, rows: rows, wide: wide, half: half}
-					t.write()
-					names = append(names, t.name())
-				}
-				d.Tiles(names, tileArguments, m, wide, half)
-			}
+	for _, of := range []struct {
+		m          assembly.Machine
+		rows, wide int
+		half       bool
+	}{
+		{assembly.AVX512, assembly.AVX512.Rows, 1, false}, // for weights as they are; panels are 32 wide
+		{assembly.AVX512, assembly.AVX512.Rows, 2, false},
+		{assembly.AVX512, assembly.AVX512.Rows, 2, true},
+		{assembly.AVX2, assembly.AVX2.Rows, 2, false},
+		{assembly.AVX2, assembly.AVX2.Rows, 2, true},
+		// Few rows have too few sums to keep the processor busy while one is added to,
+		// so that they are made of more columns.
+		{assembly.AVX2, flatRows, 4, false},
+		{assembly.AVX2, flatRows, 4, true},
+	} {
+		var names []string
+		for rows := 1; rows <= of.rows; rows++ {
+			t := tile{Listing: l, m: of.m, rows: rows, wide: of.wide, half: of.half}
+			t.write()
+			names = append(names, t.name())
 		}
+		d.Tiles(names, tileArguments, of.m, of.wide, of.half)
 	}
 	return l.Bytes()
 }
+
+// flatRows is how many rows a tile of four registers has at most: twelve of AVX2's sixteen
+// registers are sums, three hold numbers of A and one a part of a row of B.
+const flatRows = 3
 
 // tile is a kernel for a tile of rows x wide registers. With half, B holds
 // bfloat16.
@@ -56,7 +67,25 @@ func (t tile) name() string {
 func (t tile) sum(row, part int) string { return t.m.Reg(row*t.wide + part) }
 
 // b is the register of a part of a row of B.
-func (t tile) b(part int) string { return t.m.Reg(t.m.Count - 4 + part) }
+func (t tile) b(part int) string {
+	if t.wide == 4 { // one part at a time
+		return t.m.Reg(t.m.Count - 4)
+	}
+	return t.m.Reg(t.m.Count - 4 + part)
+}
+
+// loadB brings a part of a row of B into its register.
+func (t tile) loadB(part int) {
+	switch {
+	case t.half: // the upper half of a float32
+		t.Put("VPMOVZXWD %d(BX), %s", part*t.m.Bytes/2, t.b(part))
+		t.Put("VPSLLD $16, %[1]s, %[1]s", t.b(part))
+	case t.m == assembly.AVX512:
+		t.Put("VMOVUPS.Z %d(BX), K%d, %s", part*64, part+1, t.b(part))
+	default:
+		t.Put("VMOVUPS %d(BX), %s", part*32, t.b(part))
+	}
+}
 
 // rowA is where the number of a row of A lies. Registers hold multiples of the
 // distance of two rows, which is in SI.
@@ -134,16 +163,22 @@ func (t tile) loop() {
 	t.Put("TESTQ CX, CX")
 	t.Put("JZ done")
 	t.Label("loop")
+	if t.wide == 4 {
+		t.flatTerm()
+	} else {
+		t.term()
+	}
+	t.Put("ADDQ DI, AX")
+	t.Put("ADDQ DX, BX")
+	t.Put("DECQ CX")
+	t.Put("JNZ loop")
+	t.Label("done")
+}
+
+// term adds one term of each sum.
+func (t tile) term() {
 	for p := range t.wide {
-		switch {
-		case t.half: // the upper half of a float32
-			t.Put("VPMOVZXWD %d(BX), %s", p*t.m.Bytes/2, t.b(p))
-			t.Put("VPSLLD $16, %[1]s, %[1]s", t.b(p))
-		case t.m == assembly.AVX512:
-			t.Put("VMOVUPS.Z %d(BX), K%d, %s", p*64, p+1, t.b(p))
-		default:
-			t.Put("VMOVUPS %d(BX), %s", p*32, t.b(p))
-		}
+		t.loadB(p)
 	}
 	for row := range t.rows {
 		if t.wide == 1 {
@@ -156,11 +191,20 @@ func (t tile) loop() {
 			t.Put("VFMADD231PS %s, %s, %s", t.b(p), a, t.sum(row, p))
 		}
 	}
-	t.Put("ADDQ DI, AX")
-	t.Put("ADDQ DX, BX")
-	t.Put("DECQ CX")
-	t.Put("JNZ loop")
-	t.Label("done")
+}
+
+// flatTerm is term for four registers in a row.
+func (t tile) flatTerm() {
+	a := func(row int) string { return t.m.Reg(t.m.Count - flatRows + row) }
+	for row := range t.rows {
+		t.Put("VBROADCASTSS %s, %s", rowA(row), a(row))
+	}
+	for p := range t.wide {
+		t.loadB(p)
+		for row := range t.rows {
+			t.Put("VFMADD231PS %s, %s, %s", t.b(p), a(row), t.sum(row, p))
+		}
+	}
 }
 
 func (t tile) store() {

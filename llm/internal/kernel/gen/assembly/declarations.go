@@ -32,7 +32,7 @@ func (t *Target) Function(name, arguments string) {
 
 // tables are the tables of tiles, by their rows and columns. Each machine has some.
 func tables() []string {
-	return []string{"tiles12x16", "tiles12x32", "halves12x32", "tiles6x16", "halves6x16"}
+	return []string{"tiles12x16", "tiles12x32", "halves12x32", "tiles6x16", "halves6x16", "tiles3x32", "halves3x32"}
 }
 
 // Copied is a function that brings operands side by side, and whether arm64 has tiles for
@@ -52,7 +52,7 @@ func (d *Declarations) Tiles(names []string, arguments string, m Machine, wide i
 	if half {
 		kind = "halves"
 	}
-	fmt.Fprintf(&t.tables, "var %s%dx%d = []tileFunc{%s}\n\n", kind, m.Rows, wide*m.Bytes/4, strings.Join(names, ", "))
+	fmt.Fprintf(&t.tables, "var %s%dx%d = []tileFunc{%s}\n\n", kind, len(names), wide*m.Bytes/4, strings.Join(names, ", "))
 }
 
 // Choice declares the function that calls the kernel for this machine.
