@@ -7,7 +7,8 @@ Both sides take turns, and change the order each round, since other programs may
 meanwhile; what counts is the median of the ratios. It fails where the losses differ.
 torch has as many threads as processors, and rows without padding; COMPILE=1 has it
 compile the model first. TOKENS="512 2048" trains with longer rows, ROWS=1 with fewer
-of them, where torch needs more memory than the machine has.
+of them, where torch needs more memory than the machine has. WHAT=generation measures
+what has that in its name alone.
 """
 
 import json
@@ -147,6 +148,8 @@ def main(sizes, rounds):
             if 128 in TOKENS and "COMPILE" not in os.environ:
                 jobs |= {f"generation, batch {batch}": {"batch": batch} for batch in (1, 16)}
             for what, job in jobs.items():
+                if os.environ.get("WHAT", "") not in what:
+                    continue
                 got = {side: [] for side in sides}
                 for i in range(rounds):
                     for side in sorted(sides, reverse=i % 2 == 1):

@@ -218,6 +218,12 @@ func roundHalf512(n int, x unsafe.Pointer)
 func roundHalf256(n int, x unsafe.Pointer)
 
 //go:noescape
+func stack512(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr)
+
+//go:noescape
+func stack256(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr)
+
+//go:noescape
 func add512(n int, y, x unsafe.Pointer)
 
 //go:noescape
@@ -378,6 +384,14 @@ func roundHalfVector(n int, x unsafe.Pointer) {
 		roundHalf512(n, x)
 	} else {
 		roundHalf256(n, x)
+	}
+}
+
+func stackVector(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr) {
+	if path == AVX512 {
+		stack512(k, a, rowA, colA, b, rowB, c, rowC, mask, add, tiles, nextA)
+	} else {
+		stack256(k, a, rowA, colA, b, rowB, c, rowC, mask, add, tiles, nextA)
 	}
 }
 

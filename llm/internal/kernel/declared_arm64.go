@@ -68,6 +68,9 @@ func roundBFloat128(n int, x unsafe.Pointer)
 func roundHalf128(n int, x unsafe.Pointer)
 
 //go:noescape
+func stack128(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr)
+
+//go:noescape
 func add128(n int, y, x unsafe.Pointer)
 
 //go:noescape
@@ -145,6 +148,10 @@ func unpackNibblesVector(n int, dst, src, table, factors unsafe.Pointer) {
 func roundBFloatVector(n int, x unsafe.Pointer) { roundBFloat128(n, x) }
 
 func roundHalfVector(n int, x unsafe.Pointer) { roundHalf128(n, x) }
+
+func stackVector(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr) {
+	stack128(k, a, rowA, colA, b, rowB, c, rowC, mask, add, tiles, nextA)
+}
 
 func addVector(n int, y, x unsafe.Pointer) {
 	for at := 0; at < n; at += 2048 {

@@ -18,6 +18,9 @@ func roundBFloatVector(n int, x unsafe.Pointer) {}
 
 func roundHalfVector(n int, x unsafe.Pointer) {}
 
+func stackVector(k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int, tiles int, nextA uintptr) {
+}
+
 func addVector(n int, y, x unsafe.Pointer) {}
 
 func scaleVector(n int, x unsafe.Pointer, f float32) {}

@@ -125,23 +125,45 @@ func (t *tiling) rows(k0, i, m int, strips bool) {
 	for j := 0; j < t.n; j += t.columns {
 		n := min(t.columns, t.n-j)
 		panel, apart := t.side(k0, j, n, m)
-		for r := 0; r < m; r += high {
-			h := min(high, m-r)
-			a, rowA, colA := t.a.at(i+r, 0), 4*t.a.Row, 4*t.a.Col
+		for r := 0; r < m; {
+			h, tiles := min(high, m-r), t.tiles(high, n, m-r)
+			a, rowA, colA, nextA := t.a.at(i+r, 0), 4*t.a.Row, 4*t.a.Col, 4*t.a.Row*high
 			if strips {
-				a, rowA, colA = unsafe.Pointer(&t.strip[r*t.k]), 4, 4*high
+				a, rowA, colA, nextA = unsafe.Pointer(&t.strip[r*t.k]), 4, 4*high, 4*high*t.k
 			}
-			t.put(h, n, a, rowA, colA, panel, apart, t.c.at(i+r, j))
+			if tiles > 1 {
+				stackVector(t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), t.c.at(i+r, j), uintptr(4*t.c.Row), columnMask(n), t.plus(), tiles, uintptr(nextA))
+			} else {
+				t.put(h, n, a, rowA, colA, panel, apart, t.c.at(i+r, j))
+			}
+			r += tiles * h
 		}
 	}
 }
 
+// stackTerms is how many terms a call adds at most for the rows of its tiles: some
+// microseconds.
+const stackTerms = 2048
+
+// tiles is how many whole tiles of n columns one call makes of m rows, at least one.
+func (t *tiling) tiles(high, n, m int) int {
+	if high != tileRows() || n != t.columns && (path != AVX512 || n <= 16) {
+		return 1
+	}
+	return max(1, min(m/high, stackTerms/t.k))
+}
+
+// plus is 1 where C is added to.
+func (t *tiling) plus() int {
+	if t.add {
+		return 1
+	}
+	return 0
+}
+
 // put computes a tile of h rows and n columns.
 func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer) {
-	add := 0
-	if t.add {
-		add = 1
-	}
+	add := t.plus()
 	if path == AVX512 {
 		tiles := tiles12x16
 		if n > 16 {

@@ -48,6 +48,7 @@ func files() map[string][]byte {
 		"copy_arm64.s":    neonCopies(d),
 		"unpack_arm64.s":  unpack.Neon(d),
 	}
+	stack(d)
 	out["vector_amd64.s"], out["vector_arm64.s"] = vectors(d)
 	out["declared_amd64.go"], out["declared_arm64.go"], out["declared_other.go"] = d.Files(copied())
 	return out

@@ -17,22 +17,29 @@ func neonProducts(d *assembly.Declarations) []byte {
 		}
 		d.Tiles(names, tileArguments, assembly.Neon, assembly.Neon.Parts, half)
 	}
+	neonTile{Listing: l, rows: assembly.Neon.Rows, stacked: true}.write()
 	return l.Bytes()
 }
 
 // neonTile is a kernel for a tile of so many rows. With half, B holds bfloat16.
+// A stacked one makes several, one under the other, in one call.
 type neonTile struct {
 	*assembly.Listing
-	rows int
-	half bool
+	rows          int
+	half, stacked bool
 }
 
 func (t neonTile) name() string {
-	return tile{m: assembly.Neon, rows: t.rows, wide: assembly.Neon.Parts, half: t.half}.name()
+	return tile{m: assembly.Neon, rows: t.rows, wide: assembly.Neon.Parts, half: t.half, stacked: t.stacked}.name()
 }
 
 func (t neonTile) write() {
-	t.Text(t.name(), 80)
+	if t.stacked {
+		t.Text(t.name(), 96)
+		t.Label("tile")
+	} else {
+		t.Text(t.name(), 80)
+	}
 	for i, a := range []string{"k+0", "a+8", "rowA+16", "colA+24", "b+32", "rowB+40", "c+48", "rowC+56"} {
 		t.Put("MOVD %s(FP), R%d", a, i)
 	}
@@ -80,6 +87,17 @@ func (t neonTile) write() {
 	for row := range t.rows {
 		t.Put("VST1 %s, (R6)", assembly.Registers(4*row))
 		t.Put("ADD R7, R6")
+	}
+	if t.stacked {
+		t.Put("MOVD R6, c+48(FP)")
+		t.Put("MOVD a+8(FP), R1")
+		t.Put("MOVD nextA+88(FP), R2")
+		t.Put("ADD R2, R1")
+		t.Put("MOVD R1, a+8(FP)")
+		t.Put("MOVD tiles+80(FP), R0")
+		t.Put("SUB $1, R0")
+		t.Put("MOVD R0, tiles+80(FP)")
+		t.Put("CBNZ R0, tile")
 	}
 	t.Put("RET")
 }

@@ -11,6 +11,18 @@ import (
 // bytes, a mask of the columns of C, and whether C is added to.
 const tileArguments = "k int, a unsafe.Pointer, rowA, colA uintptr, b unsafe.Pointer, rowB uintptr, c unsafe.Pointer, rowC uintptr, mask, add int"
 
+// stackArguments are those of a stack, 96 bytes: a tile's, how many tiles lie one under the
+// other, and how far A is from one to the next.
+const stackArguments = tileArguments + ", tiles int, nextA uintptr"
+
+// stack declares what calls the stack of this machine.
+func stack(d *assembly.Declarations) {
+	for _, m := range assembly.Machines() {
+		d.Of(m).Function("stack"+m.Name, stackArguments)
+	}
+	d.Choice("stack", stackArguments, "k, a, rowA, colA, b, rowB, c, rowC, mask, add, tiles, nextA")
+}
+
 // products writes the tiles of the matrix product: C (+)= A·B for a tile of C
 // that stays in registers. For each k in turn, a row of B is multiplied by one
 // number of each row of A.
@@ -39,6 +51,9 @@ func products(d *assembly.Declarations) []byte {
 		}
 		d.Tiles(names, tileArguments, of.m, of.wide, of.half)
 	}
+	for _, m := range []assembly.Machine{assembly.AVX512, assembly.AVX2} {
+		tile{Listing: l, m: m, rows: m.Rows, wide: 2, stacked: true}.write()
+	}
 	return l.Bytes()
 }
 
@@ -47,15 +62,18 @@ func products(d *assembly.Declarations) []byte {
 const flatRows = 3
 
 // tile is a kernel for a tile of rows x wide registers. With half, B holds
-// bfloat16.
+// bfloat16. A stacked one makes several, one under the other, in one call.
 type tile struct {
 	*assembly.Listing
-	m          assembly.Machine
-	rows, wide int
-	half       bool
+	m             assembly.Machine
+	rows, wide    int
+	half, stacked bool
 }
 
 func (t tile) name() string {
+	if t.stacked {
+		return "stack" + t.m.Name
+	}
 	kind := "tile"
 	if t.half {
 		kind = "half"
@@ -116,7 +134,12 @@ func (t tile) multiples() {
 }
 
 func (t tile) write() {
-	t.Text(t.name(), 80)
+	if t.stacked {
+		t.Text(t.name(), 96)
+		t.Label("tile")
+	} else {
+		t.Text(t.name(), 80)
+	}
 	for _, a := range []string{"k+0(FP), CX", "a+8(FP), AX", "rowA+16(FP), SI", "colA+24(FP), DI", "b+32(FP), BX", "rowB+40(FP), DX", "c+48(FP), R13", "rowC+56(FP), R14"} {
 		t.Put("MOVQ %s", a)
 	}
@@ -130,6 +153,14 @@ func (t tile) write() {
 	t.begin()
 	t.loop()
 	t.store()
+	if t.stacked {
+		t.Put("ADDQ R14, R13")
+		t.Put("MOVQ R13, c+48(FP)")
+		t.Put("MOVQ nextA+88(FP), R15")
+		t.Put("ADDQ R15, a+8(FP)")
+		t.Put("DECQ tiles+80(FP)")
+		t.Put("JNZ tile")
+	}
 	t.End()
 }
 
