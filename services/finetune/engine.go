@@ -151,8 +151,8 @@ func permanent(err error, s events.FineTuner) error {
 // last step, and of which step its model is.
 func endNotes(s events.FineTuner, r llm.TrainResult) (notes []string) {
 	if s.Packing {
-		notes = append(notes, fmt.Sprintf("fine_tuner.packing: %s rows were trained on in %s sequences of %s tokens at most; no row saw another one, and device_train_batch_size counts sequences",
-			events.Count(r.Rows), events.Count(r.Sequences), events.Count(s.MaxSequenceLength)))
+		notes = append(notes, fmt.Sprintf("fine_tuner.packing: rows were put into sequences of at most %s tokens (rows: %s, sequences: %s); no row saw another one, and device_train_batch_size counts sequences",
+			events.Count(s.MaxSequenceLength), events.Count(r.Rows), events.Count(r.Sequences)))
 	}
 	if note := rateNote(s, r); note != "" {
 		notes = append(notes, note)

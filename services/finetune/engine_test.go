@@ -208,7 +208,7 @@ func TestEngineTunes(t *testing.T) {
 	if err != nil || model.TrainableParameters() != int64(c.Statistics["trainable_parameters"]) {
 		t.Errorf("%v: %d weights, %v were trained", err, model.TrainableParameters(), c.Statistics["trainable_parameters"])
 	}
-	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "fine_tuner.packing: 5 rows were trained on in") || strings.Contains(notes, "optimizer") {
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "(rows: 5, sequences: ") || strings.Contains(notes, "optimizer") {
 		t.Errorf("notes %s", notes)
 	}
 }

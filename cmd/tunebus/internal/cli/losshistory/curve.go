@@ -14,11 +14,12 @@ type Point struct {
 // Curve is the loss over the steps.
 type Curve struct {
 	Points []Point `json:"points"`
-	// First and Last are the losses of the first and the last step, Steps is the last
-	// step.
-	First float64 `json:"first"`
-	Last  float64 `json:"last"`
-	Steps int64   `json:"steps"`
+	// First and Last are the losses of the first and the last step that has one, FirstStep
+	// and Steps are these.
+	First     float64 `json:"first"`
+	Last      float64 `json:"last"`
+	FirstStep int64   `json:"first_step"`
+	Steps     int64   `json:"steps"`
 
 	// each is how many steps a point stands for; open collects those of the next one.
 	each, open int
@@ -32,7 +33,7 @@ func (c *Curve) add(step int64, loss float64) {
 		return
 	}
 	if !c.begun {
-		c.First, c.each, c.begun = loss, 1, true
+		c.First, c.FirstStep, c.each, c.begun = loss, step, 1, true
 	}
 	c.Last, c.Steps = loss, max(step, c.Steps)
 	if len(c.Points) == maxPoints && c.open == 0 {

@@ -56,7 +56,7 @@ func TestShowDetails(t *testing.T) {
 	for _, part := range []string{
 		`steer\u001b[31m (r): cancelled`, "labels: team=search", "base model: models/tiny", "cancel asked for by kim: wrong data",
 		"fine_tuner.training_data_id: my/train.jsonl\n  10 rows, 8 used, 2 without an answer, 1.0 kB\n  sha256 " + digest,
-		"loss: 4.0000 at the beginning, 2.0500 at step 40", "█", "   4.0000 │", "2.0500 │",
+		"loss: 4.0000 at step 1, 2.0500 at step 40", "█", "   4.0000 │", "2.0500 │",
 		"rouge_score  0.250       0.750", `out_of_memory: no memory\u0007`, metrics.Reference.Key, metrics.Reference.SHA256, metrics.Reference.Store,
 	} {
 		if !strings.Contains(out, part) {

@@ -27,7 +27,7 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 	}
 	fmt.Fprintf(w, "\n%s: ", name)
 	if len(c.Points) > 1 {
-		fmt.Fprintf(w, "%s at the beginning, ", view.Loss(c.First))
+		fmt.Fprintf(w, "%s at step %d, ", view.Loss(c.First), c.FirstStep)
 	}
 	fmt.Fprintf(w, "%s at step %d\n", view.Loss(c.Last), c.Steps)
 	const fewest = 3
