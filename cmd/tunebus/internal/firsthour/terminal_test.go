@@ -47,9 +47,11 @@ func newTerminal(t *testing.T, dir string, columns uint16, env ...string) *termi
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := exec.CommandContext(ctx, shell, "--norc", "--noprofile", "--noediting", "-i")
+	// A Ctrl-C would take away what was written and is not read yet, here and there the end
+	// of a line.
+	c := exec.CommandContext(ctx, shell, "-c", `stty noflsh; PS1="[\$?]\$ " exec "$BASH" --norc --noprofile --noediting -i`)
 	c.Dir = dir
-	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=xterm-256color", `PS1=[$?]$ `, "HISTFILE=", "LC_ALL=C.UTF-8"}, env...)
+	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=xterm-256color", "HISTFILE=", "LC_ALL=C.UTF-8"}, env...)
 	if !isolate(c) {
 		t.Log("the shell has no network of its own; a server on the usual port of NATS would be used")
 	}

@@ -2,6 +2,7 @@ package progress_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,28 @@ func (p *fakeTerminal) shown() string {
 
 func at(step int64, points ...events.Point) events.Progress {
 	return events.Progress{RunID: "r", Phase: events.Finetune, Step: step, Total: 20, Points: points, RemainingSeconds: 7}
+}
+
+// TestLastLine: a line that was written just before the end stays, whether there was a
+// bar or none.
+func TestLastLine(t *testing.T) {
+	for _, withBar := range []bool{false, true} {
+		for range 20 {
+			screen := &fakeTerminal{width: 80}
+			w := terminal.NewWriter(screen)
+			p := progress.OfPhases(w)
+			if withBar {
+				p.Show(at(3))
+				eventually(t, screen, "3/20")
+				p.Completed(events.Finetune)
+			}
+			fmt.Fprintln(w, "finetune   success")
+			p.Close()
+			if got := screen.shown(); got != "finetune   success" {
+				t.Fatalf("with a bar: %t, on the screen stands %q, of\n%q", withBar, got, screen)
+			}
+		}
+	}
 }
 
 // eventually waits until the terminal was told something.

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"io"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 // appear above them.
 type Bars struct {
 	*mpb.Progress
+	drawn  *cupwriter.Writer
 	writer *Writer
 	before io.Writer
 	once   sync.Once
@@ -19,10 +21,11 @@ type Bars struct {
 
 // Bars shows bars. The writer has to write to a terminal.
 func (w *Writer) Bars() *Bars {
-	all := mpb.New(mpb.WithConsoleWriter(frames{cupwriter.New(carriage{w.screen.w}, true), w.screen}), mpb.WithAutoRefresh())
+	drawn := cupwriter.New(carriage{w.screen.w}, true)
+	all := mpb.New(mpb.WithConsoleWriter(frames{drawn, w.screen}), mpb.WithAutoRefresh())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := &Bars{Progress: all, writer: w, before: w.to}
+	b := &Bars{Progress: all, drawn: drawn, writer: w, before: w.to}
 	w.to = all
 	return b
 }
@@ -33,6 +36,10 @@ func (b *Bars) Close() {
 		b.writer.mu.Lock() // no line is lost in bars that are over
 		defer b.writer.mu.Unlock()
 		b.Wait()
+		// Lines wait for the next frame, and mpb draws none for them at the end.
+		if b.drawn.Len() > 0 {
+			b.writer.err = cmp.Or(b.writer.err, b.drawn.Flush(0))
+		}
 		b.writer.to = b.before
 	})
 }
