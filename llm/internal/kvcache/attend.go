@@ -27,7 +27,8 @@ type Scratch struct {
 
 // Attend is attention of n queries, of which the first sees so many positions, and each
 // next one more by a step. The terms of each sum are added in the order of the
-// positions, so that the blocks change nothing.
+// positions, so that the blocks change nothing, and a position that a query does not see
+// is none of them, whatever its values are.
 func (h Head) Attend(s *Scratch, a Attention, q, out kernel.Matrix, n, seen, step int) {
 	dim := h.cache.shape.HeadDim
 	first := a.first(seen-1) &^ 15 // sums are made of sixteen parts
@@ -49,9 +50,24 @@ func (h Head) Attend(s *Scratch, a Attention, q, out kernel.Matrix, n, seen, ste
 		}
 		kernel.Softmax(row, a.first(position)-first, position+1-first, scale)
 	}
-	for at := first; at < end; {
+	h.sum(s, out, scores, n, first, end)
+	for i := range n {
+		row, position := out.Data[i*out.Row:i*out.Row+dim], seen+i*step-1
+		if size := kernel.Dot(row, row); size-size == 0 {
+			continue
+		}
+		// A share of zero of a value that is no number is no number, too.
+		from := a.first(position)
+		h.sum(s, out.From(i, 0), scores.From(i, from-first), 1, from, position+1)
+	}
+}
+
+// sum makes n rows of the values from one position to an end, of each so much as a row of
+// shares says.
+func (h Head) sum(s *Scratch, out, shares kernel.Matrix, n, from, end int) {
+	for at := from; at < end; {
 		_, values, count := h.at(at, end)
-		s.Product(out, scores.From(0, at-first), values, n, dim, count, at > first)
+		s.Product(out, shares.From(0, at-from), values, n, h.cache.shape.HeadDim, count, at > from)
 		at += count
 	}
 }

@@ -448,6 +448,55 @@ func TestUse(t *testing.T) {
 	}
 }
 
+// TestOverflow: a token whose values are too large spoils what comes after it, but
+// nothing before it, however many tokens are read at once, so that others may share the
+// beginning.
+func TestOverflow(t *testing.T) {
+	const bad, tokens, spoilt = 36, 150, 100
+	n := options{layers: 3}.build(shape())
+	hidden := n.Shape.Hidden
+	for id := range n.Shape.Vocab {
+		n.Embed.Data[id*hidden] = 0
+	}
+	n.Embed.Data[bad*hidden] = 1
+	for i := range n.Layers[0].V.Out {
+		n.Layers[0].V.Weight.Data[i*hidden] = math.MaxFloat32
+	}
+	n.Layers[1].Window, n.Layers[2].Window = 20, 20
+	var ids []Token
+	for i := range tokens {
+		ids = append(ids, Token{ID: int32(i*7) % bad, Position: i, Last: true})
+	}
+	ids[spoilt].ID = bad
+	read := func(together int) (out []float32) {
+		d := NewDecoder(n, 2)
+		cache := d.NewCache(1)
+		cache.Place(0, 0, 1, 2)
+		for i := 0; i < tokens; i += together {
+			part := ids[i:min(i+together, tokens)]
+			if err := d.Read(cache, part, nil); err != nil {
+				t.Fatal(err)
+			}
+			for place := range part {
+				out = append(out, d.Logits(place)...)
+			}
+		}
+		return out
+	}
+	vocab := n.Shape.Vocab
+	want := read(1)
+	for i, v := range want {
+		if is := v-v != 0; is != (i/vocab >= spoilt) {
+			t.Fatalf("token %d has the logit %v", i/vocab, v)
+		}
+	}
+	for _, together := range []int{7, 96, tokens} {
+		if got := read(together); !slices.Equal(got[:spoilt*vocab], want[:spoilt*vocab]) {
+			t.Errorf("%d tokens at once: those before the one that overflows have other logits than one at a time", together)
+		}
+	}
+}
+
 // TestUnknownToken: an id beyond the vocabulary is an error, not a panic.
 func TestUnknownToken(t *testing.T) {
 	n := options{layers: 1}.build(shape())
