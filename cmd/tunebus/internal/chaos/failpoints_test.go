@@ -49,6 +49,13 @@ func programsAt(point failpoint.Name) []string {
 type crashingProcess struct {
 	point failpoint.Name
 	*processes.Process
+	stopped bool // it was told to stop while it had a job
+}
+
+// startCrashing starts a program that kills itself at a failpoint.
+func (c *testDeployment) startCrashing(t *testing.T, point failpoint.Name, program string) crashingProcess {
+	t.Helper()
+	return crashingProcess{point: point, Process: c.start(t, program, failpoint.Variable+"="+string(point))}
 }
 
 // kindsFor returns the kinds of runs that lead a program to its failpoints.
@@ -93,7 +100,7 @@ func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 	c := newTestDeployment(t, deploymentOptions{programs: &withFailpoints, name: name, store: store, nodes: 1})
 	var crashing []crashingProcess
 	start := func(point failpoint.Name, program string) {
-		crashing = append(crashing, crashingProcess{point, c.start(t, program, failpoint.Variable+"="+string(point))})
+		crashing = append(crashing, c.startCrashing(t, point, program))
 	}
 	for _, point := range points {
 		programs := programsAt(point)
@@ -178,10 +185,15 @@ func (c *testDeployment) submitUntilKilled(t *testing.T, crashing []crashingProc
 	defer tick.Stop()
 	for submittedAt := (time.Time{}); ; <-tick.C {
 		alive := map[string][]string{}
-		for _, p := range crashing {
-			if !p.Ended() {
+		for i, p := range crashing {
+			switch {
+			case !p.Ended():
 				alive[p.Name] = append(alive[p.Name], string(p.point))
-			} else if !p.Killed() || !strings.Contains(p.Log.String(), failpoint.Output(p.point)) {
+			case p.stopped && !p.Killed(): // its job had ended when the signal came
+				p.Wait(t, time.Minute)
+				crashing[i] = c.startCrashing(t, p.point, p.Name)
+				alive[p.Name] = append(alive[p.Name], string(p.point))
+			case !p.Killed() || !strings.Contains(p.Log.String(), failpoint.Output(p.point)):
 				t.Fatalf("%s ended, but was not killed at %s:\n%s", p.Name, p.point, p.Log)
 			}
 		}
@@ -206,7 +218,7 @@ func (c *testDeployment) submitUntilKilled(t *testing.T, crashing []crashingProc
 func (c *testDeployment) stopJobOwners(t *testing.T, crashing []crashingProcess) {
 	t.Helper()
 	var owners map[int]bool
-	for _, p := range crashing {
+	for i, p := range crashing {
 		atShutdown := strings.HasPrefix(string(p.point), "attempt_ended") || p.point == failpoint.BeforeNak
 		if !atShutdown || p.Ended() || p.Name == processes.Intake {
 			continue
@@ -215,6 +227,7 @@ func (c *testDeployment) stopJobOwners(t *testing.T, crashing []crashingProcess)
 			owners = c.jobOwners(t)
 		}
 		if owners[p.PID()] {
+			crashing[i].stopped = true
 			p.Signal(t, syscall.SIGTERM)
 		}
 	}
