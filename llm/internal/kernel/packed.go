@@ -240,25 +240,17 @@ func (p *Packed) asKept(s *Scratch, h, n, j int, a unsafe.Pointer, rowA int, c u
 		depth := min(4*deepest, p.In-k)
 		ak := unsafe.Add(a, 4*k)
 		at := (j*p.In + k) * PanelColumns
-		for from := 0; from < n; from += 16 {
-			var panel unsafe.Pointer
-			apart := 4 * PanelColumns
-			tiles512, tiles256, tilesFlat := tiles12x32, tiles6x16, tiles3x32
-			if p.full != nil {
-				panel = unsafe.Pointer(&p.full[at+from])
-			} else {
-				panel, apart = unsafe.Pointer(&p.bfloat[at+from]), 2*PanelColumns
-				tiles512, tiles256, tilesFlat = halves12x32, halves6x16, halves3x32
-			}
-			if path == AVX512 {
-				tiles512[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), columnMask(n), plus)
-				break
-			}
-			if flat(h, n) {
-				tilesFlat[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), 0, plus)
-				break
-			}
-			s.narrow(tiles256[h-1], h, min(16, n-from), depth, ak, rowA, 4, panel, apart, unsafe.Add(c, 4*from), rowC, plus)
+		var panel unsafe.Pointer
+		tiles512, set := tiles12x32, tileSet{tiles3x32, tiles6x16, 4}
+		if p.full != nil {
+			panel = unsafe.Pointer(&p.full[at])
+		} else {
+			panel, tiles512, set = unsafe.Pointer(&p.bfloat[at]), halves12x32, tileSet{halves3x32, halves6x16, 2}
+		}
+		if apart := set.bytes * PanelColumns; path == AVX512 {
+			tiles512[h-1](depth, ak, uintptr(rowA), 4, panel, uintptr(apart), c, uintptr(rowC), columnMask(n), plus)
+		} else {
+			s.across(set, h, n, depth, ak, rowA, 4, panel, apart, c, rowC, plus)
 		}
 		plus = 1
 	}

@@ -44,11 +44,6 @@ func tileColumns(rows int) int {
 	return 32
 }
 
-// flat reports whether AVX2 has a kernel for a tile of few rows and 32 columns.
-func flat(rows, columns int) bool {
-	return path == AVX2 && rows <= len(tiles3x32) && columns == 32
-}
-
 // Use chooses a path by its name, for the whole process. No kernel may run
 // meanwhile. An error says that the processor does not have it.
 func Use(name string) error {

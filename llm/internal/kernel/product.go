@@ -172,12 +172,24 @@ func (t *tiling) put(h, n int, a unsafe.Pointer, rowA, colA int, panel unsafe.Po
 		tiles[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), columnMask(n), add)
 		return
 	}
-	if flat(h, n) {
-		tiles3x32[h-1](t.k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(4*t.c.Row), 0, add)
+	t.across(tileSet{tiles3x32, tiles6x16, 4}, h, n, t.k, a, rowA, colA, panel, apart, c, 4*t.c.Row, add)
+}
+
+// tileSet are the kernels of AVX2 or Neon for a B whose numbers have so many bytes.
+type tileSet struct {
+	flat, narrow []tileFunc
+	bytes        int
+}
+
+// across computes a tile of h rows and n columns, 32 at most, with the kernels of AVX2 or
+// Neon.
+func (s *Scratch) across(set tileSet, h, n, k int, a unsafe.Pointer, rowA, colA int, panel unsafe.Pointer, apart int, c unsafe.Pointer, rowC, add int) {
+	if path == AVX2 && h <= len(set.flat) && n == 32 {
+		set.flat[h-1](k, a, uintptr(rowA), uintptr(colA), panel, uintptr(apart), c, uintptr(rowC), 0, add)
 		return
 	}
 	for at := 0; at < n; at += 16 {
-		t.narrow(tiles6x16[h-1], h, min(16, n-at), t.k, a, rowA, colA, unsafe.Add(panel, 4*at), apart, unsafe.Add(c, 4*at), 4*t.c.Row, add)
+		s.narrow(set.narrow[h-1], h, min(16, n-at), k, a, rowA, colA, unsafe.Add(panel, set.bytes*at), apart, unsafe.Add(c, 4*at), rowC, add)
 	}
 }
 
