@@ -54,7 +54,7 @@ func (g *givenUp) handle(ctx context.Context, d delivery.Delivery) error {
 }
 
 // fencedTries is how often endJob lets another process be faster, before it takes
-// what stands in its way for a fact that cannot be read.
+// what stands in its way for a fact that cannot be read, and looks for the run of the job.
 const fencedTries = 5
 
 // endJob completes the phase of a job as a failure, under a fencing token of its
@@ -66,6 +66,9 @@ func (g *givenUp) endJob(ctx context.Context, id string, p events.Phase, letter 
 	unreadable := isUnreadable(err)
 	if err != nil && !unreadable {
 		return err
+	}
+	if run.Accepted == nil && run.Deleted == nil && delivered < fencedTries {
+		return &delivery.RetryAfter{Delay: 200 * time.Millisecond, Err: fmt.Errorf("run %s is unknown, or a copy of the stream answered that lags behind", id), Bounded: true}
 	}
 	state := run.Phases[p]
 	if run.Accepted == nil || run.Completed != nil || state != nil && state.Completed != nil {

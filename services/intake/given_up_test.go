@@ -111,7 +111,6 @@ func TestGivenUpWithoutConsequences(t *testing.T) {
 		runs   Runs
 	}{
 		"phase completed": {jobLetter(), fakeRuns{"r": ended}},
-		"unknown run":     {jobLetter(), fakeRuns{}},
 		"other fact":      {deadletter.Letter{Stream: events.StreamFacts, Subject: "pipeline.accepted.r"}, fakeRuns{"r": queuedRun("r")}},
 		"no fact":         {deadletter.Letter{Stream: events.StreamFacts, Subject: "x"}, fakeRuns{}},
 	} {
@@ -121,6 +120,22 @@ func TestGivenUpWithoutConsequences(t *testing.T) {
 	}
 	if _, err := handleLetter(t, jobLetter(), failingRuns{io.EOF}); !errors.Is(err, io.EOF) {
 		t.Errorf("a run that cannot be fetched: %v, want the error, so that the letter comes again", err)
+	}
+}
+
+// TestGivenUpJobOfAnUnknownRun: the run of a job is looked for a few times, since a copy of
+// the stream that lags behind may have answered.
+func TestGivenUpJobOfAnUnknownRun(t *testing.T) {
+	t.Parallel()
+	for delivered := 1; delivered <= fencedTries; delivered++ {
+		j, letter := &fakePublisher{}, jobLetter()
+		letter.Sequence = 5
+		g := &givenUp{letters: oneLetter(letter), runs: fakeRuns{}, publisher: j, log: slog.New(slog.DiscardHandler)}
+		err := g.handle(t.Context(), delivery.Delivery{Message: codec.Message{Sequence: 5}, Delivered: delivered})
+		_, again := errors.AsType[*delivery.RetryAfter](err)
+		if again != (delivered < fencedTries) || len(j.published) != 0 {
+			t.Errorf("delivery %d: %v, published %+v", delivered, err, j.published)
+		}
 	}
 }
 

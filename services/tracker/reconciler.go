@@ -22,6 +22,15 @@ type factReader interface {
 	Facts(ctx context.Context, run string) ([]codec.Message, error)
 }
 
+// liveFactReader reads all facts of a run, at least up to the one at a sequence. The error
+// is [history.ErrBehind] if a copy of the stream answered that lacks it.
+type liveFactReader interface {
+	FactsThrough(ctx context.Context, run string, sequence uint64) ([]codec.Message, error)
+}
+
+// behindRetry is how soon a run is read again after a copy answered that lags behind.
+const behindRetry = 500 * time.Millisecond
+
 // writer writes everything that follows from a snapshot.
 type writer interface {
 	writeAll(ctx context.Context, snapshot projection.Snapshot) (written, error)
@@ -34,7 +43,7 @@ type writer interface {
 // reconciler brings one run up to date: it reads its facts, has everything
 // written that follows from them, and decides what comes next.
 type reconciler struct {
-	facts      factReader
+	facts      liveFactReader
 	leases     runLeases
 	writer     writer
 	completion interface{ enqueue(c completion) }
@@ -46,15 +55,19 @@ type reconciler struct {
 	log        *slog.Logger
 }
 
-// reconcile brings a run up to date while no other tracker writes it. A
+// reconcile brings a run up to date while no other tracker writes it. newest is the
+// sequence of the newest fact of the run that is known to be there, or 0. A
 // *delivery.RetryAfter asks for it again after a delay.
-func (r *reconciler) reconcile(ctx context.Context, run string) error {
-	return r.leases.try(ctx, run, func(ctx context.Context) error { return r.reconcileLocked(ctx, run) })
+func (r *reconciler) reconcile(ctx context.Context, run string, newest uint64) error {
+	return r.leases.try(ctx, run, func(ctx context.Context) error { return r.reconcileLocked(ctx, run, newest) })
 }
 
-func (r *reconciler) reconcileLocked(ctx context.Context, run string) (err error) {
+func (r *reconciler) reconcileLocked(ctx context.Context, run string, newest uint64) (err error) {
 	news := r.published.Count(run) // before the facts are read
-	facts, err := r.facts.Facts(ctx, run)
+	facts, err := r.facts.FactsThrough(ctx, run, newest)
+	if errors.Is(err, history.ErrBehind) {
+		return &delivery.RetryAfter{Delay: behindRetry, Err: err}
+	}
 	if err != nil {
 		return err
 	}

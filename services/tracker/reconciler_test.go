@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 	"github.com/tunebus/tunebus/services/tracker/mlflow"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -30,6 +31,14 @@ func stored(facts ...events.Fact) storedFacts {
 }
 
 func (h storedFacts) Facts(context.Context, string) ([]codec.Message, error) { return h, nil }
+
+// FactsThrough returns all facts, or tells that the wanted one is missing.
+func (h storedFacts) FactsThrough(_ context.Context, _ string, sequence uint64) ([]codec.Message, error) {
+	if sequence > uint64(len(h)) {
+		return nil, fmt.Errorf("read it: %w", history.ErrBehind)
+	}
+	return h, nil
+}
 
 // fakeWriter counts its calls and returns one result.
 type fakeWriter struct {
@@ -69,7 +78,7 @@ type fixture struct {
 	dropped     int
 }
 
-func newFixture(facts factReader, w writer) *fixture {
+func newFixture(facts liveFactReader, w writer) *fixture {
 	b := &fixture{}
 	b.reconciler = reconciler{
 		facts:      facts,
@@ -108,7 +117,7 @@ func TestReconcile(t *testing.T) {
 	} {
 		w := &fakeWriter{result: written{gaps: []string{"gap"}}}
 		b := newFixture(c.facts, w)
-		if err := b.reconcile(t.Context(), "r"); err != nil {
+		if err := b.reconcile(t.Context(), "r", 0); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if w.writes() != c.writes || len(b.completions) != c.completes || b.dropped != c.dropped {
@@ -135,7 +144,7 @@ func TestReconcileRetries(t *testing.T) {
 		{&reportsError{run: "r", err: errors.New("disk full")}, time.Minute},
 	} {
 		b := newFixture(stored(accepted, completed), &fakeWriter{err: c.err})
-		later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r"))
+		later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r", 0))
 		if !ok || later.Delay != c.delay || !errors.Is(later, c.err) || len(b.completions) != 0 || b.dropped != 0 {
 			t.Errorf("%v: %+v, %d completions, %d dropped", c.err, later, len(b.completions), b.dropped)
 		}
@@ -150,13 +159,29 @@ func TestReconcileAwaitsANewerTracker(t *testing.T) {
 	facts[2].Event, facts[2].Unreadable = nil, &events.UnknownVersionError{}
 	w := &fakeWriter{}
 	b := newFixture(facts, w)
-	later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r"))
+	later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r", 0))
 	if !ok || later.Delay != 4*time.Minute || w.writes() != 1 || len(b.completions) != 0 {
 		t.Errorf("at first: %+v, %d writes, %d completions", later, w.writes(), len(b.completions))
 	}
 	facts[2].Time = time.Now().Add(-2 * time.Hour)
-	if err := b.reconcile(t.Context(), "r"); err != nil || len(b.completions) != 1 {
+	if err := b.reconcile(t.Context(), "r", 0); err != nil || len(b.completions) != 1 {
 		t.Errorf("after a while: %v, %d completions", err, len(b.completions))
+	}
+}
+
+// TestReconcileBesideALaggingCopy: a run is not written from facts that lack the newest one
+// that is known, and is read again soon.
+func TestReconcileBesideALaggingCopy(t *testing.T) {
+	t.Parallel()
+	w := &fakeWriter{}
+	b := newFixture(stored(accepted), w)
+	later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r", 2))
+	if !ok || later.Delay != behindRetry || w.writes() != 0 {
+		t.Errorf("%+v, %d writes", later, w.writes())
+	}
+	b.facts = stored(accepted, completed)
+	if err := b.reconcile(t.Context(), "r", 2); err != nil || len(b.completions) != 1 {
+		t.Errorf("once it is there: %v, %d completions", err, len(b.completions))
 	}
 }
 
@@ -166,7 +191,7 @@ func TestReconcileBesideAnotherTracker(t *testing.T) {
 	w := &fakeWriter{}
 	b := newFixture(stored(accepted), w)
 	b.leases.withLease = (&takenLeases{taken: 1}).withLease
-	if err := b.reconcile(t.Context(), "r"); !errors.Is(err, lease.ErrTaken) || w.writes() != 0 {
+	if err := b.reconcile(t.Context(), "r", 0); !errors.Is(err, lease.ErrTaken) || w.writes() != 0 {
 		t.Errorf("error %v, %d writes", err, w.writes())
 	}
 }
@@ -189,7 +214,7 @@ func TestPushesBeforeTracking(t *testing.T) {
 			facts = append(facts, events.PublishedCompleted{RunID: "r", What: events.ProductModel, Attempt: 1, Outcome: events.Pushed})
 		}
 		f := newFixture(stored(facts...), &fakeWriter{})
-		err := f.reconcile(t.Context(), "r")
+		err := f.reconcile(t.Context(), "r", 0)
 		later, waits := errors.AsType[*delivery.RetryAfter](err)
 		if len(f.completions) == 1 != c.tracked || waits == c.tracked || waits && (later.Delay < 20*time.Second || later.Delay > 25*time.Second) {
 			t.Errorf("%+v: %d completions, %v", c, len(f.completions), err)

@@ -59,7 +59,7 @@ func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (w
 func (s *Service) RemoveDeleted(ctx context.Context, runs []string) error {
 	var failed []error
 	for _, run := range runs {
-		err := s.reconciler.leases.wait(ctx, run, func(ctx context.Context) error { return s.reconciler.reconcileLocked(ctx, run) })
+		err := s.reconciler.leases.wait(ctx, run, func(ctx context.Context) error { return s.reconciler.reconcileLocked(ctx, run, 0) })
 		if later, ok := errors.AsType[*delivery.RetryAfter](err); ok {
 			failed = append(failed, later.Err) // which names the run
 		} else if err != nil {

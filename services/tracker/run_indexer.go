@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
@@ -81,10 +82,15 @@ func (x runIndexer) updateLast(ctx context.Context) {
 	}
 }
 
-// updateFully updates the list up to the newest fact.
+// updateFully updates the list up to the newest fact, or as far as the copy of the stream
+// goes that answers: the rest follows the next time.
 func (x runIndexer) updateFully(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if done, err := x.update(ctx); done || err != nil {
+		done, err := x.update(ctx)
+		if errors.Is(err, history.ErrBehind) {
+			return nil
+		}
+		if done || err != nil {
 			return err
 		}
 	}

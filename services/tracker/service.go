@@ -178,9 +178,9 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 		s.published.Add(fact.Run)
 	}
 	if fact.Type == events.TypePipelineCompleted {
-		s.due.scheduleNow(fact.Run)
+		s.due.scheduleNow(fact.Run, d.Sequence)
 	} else {
-		s.due.schedule(fact.Run, time.Now().Add(s.quietPeriod))
+		s.due.scheduleFact(fact.Run, time.Now().Add(s.quietPeriod), d.Sequence)
 	}
 	return nil
 }
@@ -230,13 +230,13 @@ func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sy
 		default:
 			return
 		}
-		run, ok := s.due.pop(time.Now(), busy)
+		run, newest, ok := s.due.pop(time.Now(), busy)
 		if !ok {
 			<-slots
 			return
 		}
 		writing.Go(func() {
-			s.reconcileOrReschedule(ctx, run)
+			s.reconcileOrReschedule(ctx, run, newest)
 			<-slots
 			s.due.notify()
 		})
@@ -244,8 +244,8 @@ func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sy
 }
 
 // reconcileOrReschedule schedules a run again that cannot be written now.
-func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
-	err := s.reconciler.reconcile(ctx, run)
+func (s *Service) reconcileOrReschedule(ctx context.Context, run string, newest uint64) {
+	err := s.reconciler.reconcile(ctx, run, newest)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -259,7 +259,7 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string) {
 	default:
 		s.log.Warn("run not written", "run", run, "retry_in", delay, "error", err)
 	}
-	s.due.schedule(run, time.Now().Add(delay))
+	s.due.scheduleFact(run, time.Now().Add(delay), newest)
 }
 
 // scheduleUnfinished schedules every run of which a killed tracker left half of

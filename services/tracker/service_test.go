@@ -67,8 +67,24 @@ func TestStartDue(t *testing.T) {
 	if w.writes() != 2 {
 		t.Errorf("%d runs were written, want 2", w.writes())
 	}
-	if _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
+	if _, _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
 		t.Error("the run whose lease is taken is not scheduled again")
+	}
+}
+
+// TestFactsAreAwaited: a run stays in the queue until its facts are read with the one that
+// scheduled it.
+func TestFactsAreAwaited(t *testing.T) {
+	t.Parallel()
+	s := &Service{due: newDueQueue(time.Hour), reconciler: &newFixture(stored(accepted), &fakeWriter{}).reconciler, slots: 1, log: slog.New(slog.DiscardHandler)}
+	if err := s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: completed.Subject(), Sequence: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	var writing sync.WaitGroup
+	s.startDue(t.Context(), make(chan struct{}, 1), &writing, false)
+	writing.Wait()
+	if run, newest, ok := s.due.pop(time.Now().Add(behindRetry), false); run != "r" || newest != 2 || !ok {
+		t.Errorf("%q, %d, %v", run, newest, ok)
 	}
 }
 
@@ -149,7 +165,7 @@ func TestRunWritesDuringASweep(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		s.due.scheduleNow("r")
+		s.due.scheduleNow("r", 0)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if w.writes() != 1 {

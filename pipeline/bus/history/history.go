@@ -16,6 +16,9 @@ import (
 // ErrNotFound means that no message is stored on a subject.
 var ErrNotFound = streams.ErrNotFound
 
+// ErrBehind means that a copy of the stream answered that lags behind its leader.
+var ErrBehind = streams.ErrBehind
+
 // History reads runs. It is safe for concurrent use.
 type History struct {
 	conn   *conn.Conn
@@ -32,6 +35,35 @@ func New(c *conn.Conn) *History {
 // does not exist.
 func (h *History) Facts(ctx context.Context, run string) ([]codec.Message, error) {
 	return h.facts(ctx, run, events.RunFilters(run))
+}
+
+// FactsThrough is [History.Facts] for who knows that a fact of the run is stored at a
+// sequence. The error is [ErrBehind] if the answer lacks it because a copy of the
+// stream answered that lags behind. A fact that was removed meanwhile may be missing, and a
+// redriven copy is none.
+func (h *History) FactsThrough(ctx context.Context, run string, sequence uint64) ([]codec.Message, error) {
+	msgs, err := h.Facts(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if newest := newestOf(msgs); newest < sequence {
+		known, err := h.stored.Get(ctx, events.StreamFacts, sequence)
+		if err == nil && !events.IsRedrive(known.Subject) {
+			err = ErrBehind
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("read run %s: %w", run, err)
+		}
+	}
+	return msgs, nil
+}
+
+// newestOf is the sequence of the last message; 0 without one.
+func newestOf(msgs []codec.Message) uint64 {
+	if len(msgs) == 0 {
+		return 0
+	}
+	return msgs[len(msgs)-1].Sequence
 }
 
 // Run reads and folds the facts of a run. Beside an [*UnreadableError] it

@@ -41,7 +41,7 @@ func newest(ctx context.Context, x *Index, state State, withResults bool) iter.S
 
 // list calls each with the runs until it returns false; the error is errEnough then.
 func (x *Index) list(ctx context.Context, state State, withResults bool, each func(Line) bool) error {
-	fresh := func(run string) error {
+	fresh := func(run touched) error {
 		line, ok, err := x.runs.line(ctx, run)
 		if err == nil && ok && !each(line) {
 			return errEnough
@@ -65,7 +65,7 @@ func (x *Index) list(ctx context.Context, state State, withResults bool, each fu
 			if !l.Archived {
 				return nil // it was listed
 			}
-			if _, listed, err := x.runs.line(ctx, l.RunID); err != nil || listed {
+			if _, listed, err := x.runs.line(ctx, touched{run: l.RunID}); err != nil || listed {
 				return err // its removal was cut short
 			}
 			if !each(l) {
@@ -73,7 +73,7 @@ func (x *Index) list(ctx context.Context, state State, withResults bool, each fu
 			}
 			return nil
 		case !l.Archived && stale(l):
-			return fresh(l.RunID)
+			return fresh(touched{run: l.RunID, newest: l.Newest})
 		case !each(l):
 			return errEnough
 		}
@@ -83,17 +83,17 @@ func (x *Index) list(ctx context.Context, state State, withResults bool, each fu
 
 // acceptedSince calls each with the runs that were accepted behind the lines, the
 // newest first.
-func (x *Index) acceptedSince(ctx context.Context, state State, each func(run string) error) error {
+func (x *Index) acceptedSince(ctx context.Context, state State, each func(touched) error) error {
 	stretch := uint64(firstStretch)
 	for last := state.Newest; last > state.Through; {
 		first := max(state.Through, last-min(last, stretch)) + 1
-		var runs []string
+		var runs []touched
 		err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), events.TypePipelineAccepted+".*", func(m streams.Message) error {
 			if m.Sequence > last {
 				return errEnough
 			}
 			if a, err := events.ParseSubject(m.OriginalSubject()); err == nil {
-				runs = append(runs, a.Run)
+				runs = append(runs, touched{a.Run, m.Sequence})
 			}
 			return nil
 		})

@@ -27,9 +27,16 @@ type runReader struct {
 	stored  streams.Reader
 }
 
-// line reads all facts of a run. ok is false if they make no run.
-func (r runReader) line(ctx context.Context, run string) (line Line, ok bool, err error) {
-	facts, err := r.history.Facts(ctx, run)
+// touched is a run of which a fact is known.
+type touched struct {
+	run    string
+	newest uint64 // sequence of the newest fact that is known; 0: none is
+}
+
+// line reads all facts of a run, at least up to the one that is known. ok is false if
+// they make no run.
+func (r runReader) line(ctx context.Context, t touched) (line Line, ok bool, err error) {
+	facts, err := r.history.FactsThrough(ctx, t.run, t.newest)
 	if err != nil {
 		return Line{}, false, err
 	}
@@ -40,24 +47,24 @@ func (r runReader) line(ctx context.Context, run string) (line Line, ok bool, er
 // lines reads runs that have ended, most of them at least, many with one request. It
 // takes their accepted facts from accepted if they are there. Gone are the runs that
 // there are not.
-func (r runReader) lines(ctx context.Context, runs []string, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
+func (r runReader) lines(ctx context.Context, runs []touched, accepted map[string]codec.Message) (lines []Line, gone map[string]bool, err error) {
 	gone = map[string]bool{}
 	for some := range slices.Chunk(runs, runsPerRequest) {
 		facts, err := r.outcomes(ctx, some, accepted)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, run := range some {
-			line, ok := successOf(facts[run])
-			if !ok {
-				if line, ok, err = r.line(ctx, run); err != nil {
+		for _, t := range some {
+			line, ok := successOf(facts[t.run])
+			if !ok || line.Newest < t.newest {
+				if line, ok, err = r.line(ctx, t); err != nil {
 					return nil, nil, err
 				}
 			}
 			if ok {
 				lines = append(lines, line)
 			} else {
-				gone[run] = true
+				gone[t.run] = true
 			}
 		}
 	}
@@ -91,10 +98,11 @@ func successOf(msgs []codec.Message) (line Line, ok bool) {
 
 // outcomes reads the facts about whole runs. Those of the phases are many, and the end of
 // a run repeats what a line has of them.
-func (r runReader) outcomes(ctx context.Context, runs []string, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
+func (r runReader) outcomes(ctx context.Context, runs []touched, accepted map[string]codec.Message) (map[string][]codec.Message, error) {
 	facts := map[string][]codec.Message{}
 	var filters []string
-	for _, run := range runs {
+	for _, t := range runs {
+		run := t.run
 		filters = append(filters, events.OutcomeFilters(run)...)
 		if m, ok := accepted[run]; ok {
 			facts[run] = append(facts[run], m)
@@ -126,14 +134,15 @@ type stretch struct {
 	lines []Line
 	// ended are runs that were accepted before and that ended in the part, open are the
 	// others with a fact in it.
-	ended, open []string
+	ended, open []touched
 }
 
-// stretch reads the facts between two sequences, both included, or the first of them.
+// stretch reads the facts between two sequences, both included, or the first of them:
+// there may be many, or a copy of the stream answers that lags behind.
 func (r runReader) stretch(ctx context.Context, first, last uint64) (stretch, error) {
 	s := stretch{last: last}
 	facts := map[string][]streams.Message{}
-	bytes := 0
+	bytes, seen := 0, first-1
 	err := r.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(first), ">", func(m streams.Message) error {
 		if m.Sequence > last {
 			return errEnough
@@ -142,15 +151,27 @@ func (r runReader) stretch(ctx context.Context, first, last uint64) (stretch, er
 			s.last = m.Sequence - 1
 			return errEnough
 		}
+		seen = m.Sequence
 		if a, err := events.ParseSubject(m.OriginalSubject()); err == nil && a.Type != events.TypePipelineRejected {
 			facts[a.Run] = append(facts[a.Run], m)
 		}
 		return nil
 	})
+	if err == nil { // the scan came to the end of the copy that answered
+		if err = r.stored.CheckThrough(ctx, events.StreamFacts, seen, last, ">"); errors.Is(err, streams.ErrBehind) && seen >= first {
+			s.last, err = seen, nil
+		}
+	}
 	if err != nil && !errors.Is(err, errEnough) {
 		return stretch{}, err
 	}
 	for run, raw := range facts {
+		known := touched{run: run}
+		for _, m := range raw {
+			if !events.IsRedrive(m.Subject) { // a redriven copy is no fact of the run
+				known.newest = m.Sequence
+			}
+		}
 		has := func(subject string) bool {
 			return slices.ContainsFunc(raw, func(m streams.Message) bool { return m.Subject == subject })
 		}
@@ -159,12 +180,12 @@ func (r runReader) stretch(ctx context.Context, first, last uint64) (stretch, er
 			if line, ok := LineOf(r.decode(raw)); ok {
 				s.lines = append(s.lines, line)
 			} else {
-				s.open = append(s.open, run)
+				s.open = append(s.open, known)
 			}
 		case has(events.PipelineCompleted{RunID: run}.Subject()):
-			s.ended = append(s.ended, run)
+			s.ended = append(s.ended, known)
 		default:
-			s.open = append(s.open, run)
+			s.open = append(s.open, known)
 		}
 	}
 	return s, nil

@@ -54,7 +54,7 @@ func (x *Index) fill(ctx context.Context, state State) error {
 		progress.Goal = state.Newest
 	}
 	read := 0
-	var runs []string
+	var runs []touched
 	accepted := map[string]codec.Message{}
 	flush := func() error {
 		lines, _, err := x.runs.lines(ctx, runs, accepted)
@@ -64,7 +64,8 @@ func (x *Index) fill(ctx context.Context, state State) error {
 		runs, accepted = nil, map[string]codec.Message{}
 		return x.write(ctx, lines, nil)
 	}
-	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(progress.Filled+1), events.TypePipelineAccepted+".*", func(m streams.Message) error {
+	const filter = events.TypePipelineAccepted + ".*"
+	err := x.stored.Scan(ctx, events.StreamFacts, streams.FromSequence(progress.Filled+1), filter, func(m streams.Message) error {
 		if read == runsAtOnce || m.Sequence > progress.Goal {
 			return errEnough
 		}
@@ -73,22 +74,30 @@ func (x *Index) fill(ctx context.Context, state State) error {
 			return nil // no run can have it
 		}
 		read++
-		runs, accepted[a.Run], progress.Filled = append(runs, a.Run), x.history.Fact(m), m.Sequence
+		runs, accepted[a.Run], progress.Filled = append(runs, touched{run: a.Run}), x.history.Fact(m), m.Sequence
 		if len(runs) == runsPerRequest {
 			return flush()
 		}
 		return nil
 	})
+	var behind error
+	if err == nil { // the scan came to the end of the copy that answered
+		if err = x.stored.CheckThrough(ctx, events.StreamFacts, progress.Filled, progress.Goal, filter); errors.Is(err, streams.ErrBehind) {
+			behind, err = err, nil
+		}
+	}
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
 	if err := flush(); err != nil {
 		return err
 	}
-	if read < runsAtOnce {
-		progress = storedState{Through: progress.Goal}
+	if read < runsAtOnce && behind == nil {
+		// Copies that lag behind may have answered for single runs. The newest facts are
+		// looked at once more, since advance knows which facts there must be.
+		progress = storedState{Through: max(progress.Goal, factsAtOnce+1) - factsAtOnce}
 	}
-	return x.putState(ctx, &state, progress)
+	return errors.Join(x.putState(ctx, &state, progress), behind)
 }
 
 // advance writes the lines of the runs that have facts behind those that the lines
@@ -105,15 +114,15 @@ func (x *Index) advance(ctx context.Context, state State) (done bool, err error)
 	if err != nil {
 		return false, err
 	}
-	for _, run := range s.open {
-		line, ok, err := x.runs.line(ctx, run)
+	for _, open := range s.open {
+		line, ok, err := x.runs.line(ctx, open)
 		if err != nil {
 			return false, err
 		}
 		if ok {
 			lines = append(lines, line)
 		} else {
-			gone[run] = true
+			gone[open.run] = true
 		}
 	}
 	if err := x.write(ctx, append(lines, s.lines...), gone); err != nil {

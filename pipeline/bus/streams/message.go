@@ -15,6 +15,10 @@ var ErrNotFound = errors.New("nothing is stored there")
 // ErrNoStream means that the server has no such stream, or no JetStream at all.
 var ErrNoStream = errors.New("the stream does not exist")
 
+// ErrBehind means that a copy of a stream answered which lags behind the stream's leader. A
+// later request may be answered by another copy, or find this one up to date.
+var ErrBehind = errors.New("a copy of the stream answered that lags behind its leader")
+
 // Message is a message as it lies in its stream.
 type Message struct {
 	Stream   string

@@ -73,6 +73,31 @@ func (r Reader) Latest(ctx context.Context, stream, subject string) (Message, er
 	return r.get(ctx, stream, getRequest{Last: subject})
 }
 
+// First asks a stream's leader for the first message from a start on that matches a
+// filter. The error is [ErrNotFound] if there is none.
+func (r Reader) First(ctx context.Context, stream string, start Start, filter string) (Message, error) {
+	return r.get(ctx, stream, getRequest{Sequence: start.Sequence, Since: start.Time, Next: filter})
+}
+
+// CheckThrough asks a stream's leader whether a scan is whole that saw its last message at
+// the sequence seen: no message from there on to the sequence through may match the filter.
+// Otherwise the error is [ErrBehind].
+func (r Reader) CheckThrough(ctx context.Context, stream string, seen, through uint64, filter string) error {
+	if seen >= through {
+		return nil
+	}
+	m, err := r.First(ctx, stream, FromSequence(seen+1), filter)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case m.Sequence <= through:
+		return fmt.Errorf("stream %s: %w", stream, ErrBehind)
+	}
+	return nil
+}
+
 func (r Reader) get(ctx context.Context, stream string, req getRequest) (m Message, err error) {
 	body, err := json.Marshal(req)
 	if err != nil {
