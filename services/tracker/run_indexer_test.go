@@ -1,14 +1,17 @@
 package tracker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
 )
 
@@ -94,4 +97,34 @@ func TestRunIndexerWithoutTheLease(t *testing.T) {
 	if updates != 2 {
 		t.Errorf("%d updates, want 2", updates)
 	}
+}
+
+// TestRunIndexerBesideALaggingCopy: where a copy of the stream lags behind, the tracker keeps
+// the lease, says nothing, and goes on a second later.
+func TestRunIndexerBesideALaggingCopy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		updates, leases := 0, 0
+		x := runIndexer{
+			update: func(context.Context) (bool, error) {
+				updates++
+				if updates < 3 {
+					return false, fmt.Errorf("read run r: %w", history.ErrBehind)
+				}
+				return true, nil
+			},
+			lease: func(ctx context.Context, do func(context.Context) error) error {
+				leases++
+				return do(ctx)
+			},
+			log: slog.New(slog.NewTextHandler(&said, nil)),
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		x.run(ctx, func() bool { return false })
+		if updates != 4 || leases != 1 || said.Len() > 0 {
+			t.Errorf("%d updates with %d leases, said %q", updates, leases, said.String())
+		}
+	})
 }
