@@ -23,6 +23,9 @@ type AttemptResult struct {
 	ResumedFrom int64  `json:"resumed_from,omitempty"`
 	// LastStep is the last step; 0 if the attempt has no attempt_ended event.
 	LastStep int64 `json:"last_step,omitempty"`
+	// LostSteps is how many of its steps the next attempt has to make again, as far as its
+	// end tells.
+	LostSteps int64 `json:"lost_steps,omitempty"`
 	// StartedAt and EndedAt are zero if they are unknown.
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
@@ -47,7 +50,7 @@ func (p *PhaseState) Results() []AttemptResult {
 				r.StartedAt = c.StartedAt
 			}
 		case e != nil:
-			r.Phase, r.Outcome, r.LastStep, r.EndedAt, r.Error = e.Phase, string(e.Reason), e.LastStep, e.EndedAt, e.Error
+			r.Phase, r.Outcome, r.LastStep, r.LostSteps, r.EndedAt, r.Error = e.Phase, string(e.Reason), e.LastStep, e.LostSteps, e.EndedAt, e.Error
 		case c == nil && i == len(p.Attempts)-1:
 			r.Outcome = OutcomeRunning
 		}

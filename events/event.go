@@ -251,7 +251,10 @@ type AttemptEnded struct {
 	Reason   EndReason `json:"reason"`
 	Error    *Problem  `json:"error,omitempty"`
 	LastStep int64     `json:"last_step,omitempty"`
-	EndedAt  time.Time `json:"ended_at,omitzero"`
+	// LostSteps is how many of the steps no checkpoint has: the next attempt makes them
+	// again. Older programs do not say it.
+	LostSteps int64     `json:"lost_steps,omitempty"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// Artifacts are those that an attempt leaves that failed, such as its log. The
 	// completion of the phase names them again.
 	Artifacts []Artifact `json:"artifacts,omitempty"`

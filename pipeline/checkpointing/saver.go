@@ -251,12 +251,18 @@ func (s *Saver) due() (step int64, ok bool) {
 	return s.pending.Step, s.pending.Step > 0 && !s.closed
 }
 
+// Newest is the step of the newest checkpoint of the attempt that is registered; 0 without
+// one.
+func (s *Saver) Newest() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.registered
+}
+
 // IsRegistered reports whether a later attempt would go on from the checkpoint of a
 // step, or from a newer one.
 func (s *Saver) IsRegistered(step int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.registered >= step
+	return s.Newest() >= step
 }
 
 // Stored reports whether the attempt stored a checkpoint.

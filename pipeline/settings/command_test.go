@@ -18,7 +18,7 @@ func TestCommand(t *testing.T) {
 		grace   time.Duration
 		fault   string
 	}{
-		"built in":    {nil, 10 * time.Second, ""},
+		"built in":    {nil, 25 * time.Second, ""},
 		"command":     {[]string{"COMMAND=python3,t.py", "QUEUE=command"}, 5 * time.Minute, ""},
 		"own grace":   {[]string{"COMMAND=t", "QUEUE=command", "GRACE=1m"}, time.Minute, ""},
 		"no command":  {[]string{"QUEUE=command"}, 0, `services.finetune.command: is missing`},
@@ -42,5 +42,27 @@ func TestCommand(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.fault)
 			}
 		})
+	}
+}
+
+// TestPatience: a program may give the built-in engine another grace, and neither a command
+// nor who has set one.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	s, err := settings.Load(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Finetune.Patience = time.Hour
+	if got := s.Worker(events.Finetune).Grace; got != time.Hour {
+		t.Errorf("the grace is %s", got)
+	}
+	s.Finetune.Command = []string{"t"}
+	if got := s.Worker(events.Finetune).Grace; got != 5*time.Minute {
+		t.Errorf("the grace of a command is %s", got)
+	}
+	s.Finetune.Command, s.Finetune.Grace = nil, time.Second
+	if got := s.Worker(events.Finetune).Grace; got != time.Second {
+		t.Errorf("the grace that is set is %s", got)
 	}
 }

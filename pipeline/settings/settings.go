@@ -14,6 +14,7 @@
 package settings
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tunebus/tunebus/events"
@@ -107,7 +108,10 @@ type Worker struct {
 type Finetune struct {
 	Queue string        `json:"queue" default:"builtin" doc:"queue that jobs are taken from"`
 	Slots int           `json:"slots" default:"1" doc:"jobs that are worked on at once"`
-	Grace time.Duration `json:"grace" default:"0s" doc:"how long the end of a job may take after a shutdown; 0: 10s, and 5m with a command"`
+	Grace time.Duration `json:"grace" default:"0s" doc:"how long the end of a job may take after a shutdown; 0: 25s, 2m where all services are one process, and 5m with a command"`
+	// Patience is the grace of the built-in engine where Grace is 0; 0: 25s. A program
+	// sets it, no file.
+	Patience time.Duration `json:"-"`
 	// ModelCache is the size in bytes.
 	ModelCache int64 `json:"model_cache" default:"34359738368" doc:"bytes of models and data from a store elsewhere that stay in the scratch folder for further jobs; the workers of a machine share them; 0: fetch them for each job"`
 
@@ -119,7 +123,7 @@ type Finetune struct {
 // The grace of the built-in engine, and of a command, which may have to write a large
 // checkpoint.
 const (
-	builtinGrace = 10 * time.Second
+	builtinGrace = 25 * time.Second
 	commandGrace = 5 * time.Minute
 )
 
@@ -130,7 +134,7 @@ func (f Finetune) worker() Worker {
 	case grace == 0 && len(f.Command) > 0:
 		grace = commandGrace
 	case grace == 0:
-		grace = builtinGrace
+		grace = cmp.Or(f.Patience, builtinGrace)
 	}
 	return Worker{Queue: f.Queue, Slots: f.Slots, Grace: grace, ModelCache: f.ModelCache}
 }

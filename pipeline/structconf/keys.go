@@ -79,6 +79,9 @@ func shapeOf(t reflect.Type) *shape {
 		s.sections = append(s.sections, name(section))
 		for j := range section.Type.NumField() {
 			f := section.Type.Field(j)
+			if name(f) == "-" { // a program sets it, no person
+				continue
+			}
 			f.Index = []int{i, j}
 			k := Key{
 				Section: name(section),

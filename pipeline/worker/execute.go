@@ -139,7 +139,7 @@ func (x *execution) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.attempt.lastStep.Store(resume.Step)
+	x.attempt.beginsAt(resume.Step)
 	if err := x.startRecorder(ctx, resume); err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (x *execution) StartOver(ctx context.Context, why error) error {
 	step := x.job.Resume.Step
 	x.log.WarnContext(ctx, "checkpoint set aside; starting over", "step", step, "error", why)
 	x.notes = append(x.notes, fmt.Sprintf("the checkpoint at step %d was set aside, and the work started over: %v", step, why))
-	x.attempt.lastStep.Store(0)
+	x.attempt.beginsAt(0)
 	if err := x.recorder.Close(ctx); err != nil {
 		return err
 	}

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -247,5 +249,44 @@ func TestFinisherKeepsTheLastLogs(t *testing.T) {
 	}
 	if note := "the logs of the last 5 attempts that failed are kept; 25 of earlier ones are not"; !slices.Contains(done.Notes, note) {
 		t.Errorf("the notes are %q, and lack %q", done.Notes, note)
+	}
+}
+
+// TestFinisherSaysWhatIsLost: the end of an attempt says how many of its steps no checkpoint
+// has, and a worker that stops warns of it, with what would help.
+func TestFinisherSaysWhatIsLost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		resumed, saved, last, lost int64
+	}{
+		"no checkpoint":             {0, 0, 34, 34},
+		"resumed":                   {24, 0, 34, 10},
+		"resumed, no step":          {24, 0, 24, 0},
+		"a checkpoint of its own":   {0, 30, 34, 4},
+		"the last step is in one":   {24, 34, 34, 0},
+		"older than what it was at": {24, 20, 34, 10},
+	} {
+		var said bytes.Buffer
+		streams := &fakeStreams{}
+		f, _, _ := newTestFinisher(streams)
+		f.grace, f.lastCheckpoint = 10*time.Second, 4*time.Second
+		a := newTestAttempt(&fakeRegistry{})
+		a.log = slog.New(slog.NewTextHandler(&said, nil))
+		a.beginsAt(c.resumed)
+		a.lastStep.Store(c.last)
+		if c.saved > 0 {
+			if err := a.checkpoints.Save(t.Context(), c.saved, t.TempDir(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = f.conclude(t.Context(), a, &fakeExecution{}, retry.Classification{Class: retry.ClassShutdown}) // asks for the message again
+		ended, ok := streams.published[len(streams.published)-1].(events.AttemptEnded)
+		if !ok || ended.LostSteps != c.lost || ended.LastStep != c.last {
+			t.Errorf("%s: %+v, want %d steps lost", name, ended, c.lost)
+		}
+		warning := fmt.Sprintf("%d of the %d steps are made again", c.lost, c.last)
+		if got := strings.Contains(said.String(), warning) && strings.Contains(said.String(), "had 4s; a longer services.finetune.grace"); got != (c.lost > 0) {
+			t.Errorf("%s: it said %s", name, said.String())
+		}
 	}
 }

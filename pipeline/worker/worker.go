@@ -64,6 +64,7 @@ func New(c *conn.Conn, store *artifact.Store, e engine.Engine, cfg Config) *Work
 		journal: facts,
 		history: runs,
 		cleaner: &cleanup.Cleaner{Registry: registry, Store: store, Patience: checkpointing.ElectionTime, Logger: cfg.Logger},
+		grace:   cfg.Grace, lastCheckpoint: budget.Checkpoint,
 	}
 	return &Worker{
 		cfg:         cfg,
@@ -236,6 +237,7 @@ type attempt struct {
 	publishedStep int64
 
 	lastStep      atomic.Int64 // how far the engine is
+	resumedFrom   atomic.Int64 // the step of the checkpoint that it began with
 	progress      *progress.Monitor
 	checkpoints   *checkpointing.Saver
 	wakeups       subscription
@@ -262,6 +264,17 @@ func newAttempt(req events.PhaseRequested, run events.Run, maxBackoff time.Durat
 // newestStep returns the step that the attempt is at.
 func (a *attempt) newestStep() events.Progress {
 	return events.Progress{RunID: a.req.RunID, Phase: a.req.Phase, Attempt: a.number, Step: a.lastStep.Load()}
+}
+
+// beginsAt notes the step that the engine begins behind, which a checkpoint has.
+func (a *attempt) beginsAt(step int64) {
+	a.lastStep.Store(step)
+	a.resumedFrom.Store(step)
+}
+
+// lostSteps is how many steps of the attempt no checkpoint has.
+func (a *attempt) lostSteps() int64 {
+	return max(0, a.lastStep.Load()-max(a.resumedFrom.Load(), a.checkpoints.Newest()))
 }
 
 func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }

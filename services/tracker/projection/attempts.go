@@ -34,6 +34,9 @@ func describeAttempt(a events.AttemptResult) string {
 	}
 	if a.LastStep > 0 {
 		end += fmt.Sprintf(" at step %d", a.LastStep)
+		if a.LostSteps > 0 {
+			end += fmt.Sprintf(" (%d without a checkpoint)", a.LostSteps)
+		}
 	}
 	parts := []string{end}
 	if a.Worker != "" {

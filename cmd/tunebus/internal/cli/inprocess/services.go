@@ -21,6 +21,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/places"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/standalone"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
@@ -51,6 +52,19 @@ type Server struct {
 	Tracker func(*tracker.Config)
 }
 
+// patienceAtTheEnd is how long the built-in engine's last checkpoint may take to be
+// stored, with what follows it, where a person waits for the end of the process.
+const patienceAtTheEnd = 2 * time.Minute
+
+// Stop stops what Start started, and says so where that takes long.
+func Stop(console *view.Console, local *standalone.Local) error {
+	slow := time.AfterFunc(2*time.Second, func() {
+		console.Say("the services store what they did, such as the last checkpoint of a training; Ctrl-C once more does not wait for it")
+	})
+	defer slow.Stop()
+	return local.Stop()
+}
+
 // Start starts the server and all services. Stop of what it returns has to be
 // called in the end.
 func Start(ctx context.Context, s *session.Session, cfg settings.Settings, server Server) (local *standalone.Local, err error) {
@@ -70,6 +84,7 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 	if err != nil {
 		return nil, exit.Input(err)
 	}
+	cfg.Finetune.Patience = patienceAtTheEnd
 	start := standalone.Config{
 		Engines:     engines,
 		Trainers:    trainers(cfg),

@@ -128,7 +128,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	defer func() {
 		gate.close()
 		conceal()
-		err = exit.Join(err, local.Stop())
+		err = exit.Join(err, inprocess.Stop(s.Console, local))
 		switch {
 		case len(left) > 0 && exit.CodeOf(err) == exit.CodeInterrupted && strings.Contains(exit.Message(err), start.goOn(s)): // which goes on with all
 			s.Console.Say("left unfinished on the data folder %s, too: %s", cfg.Data.Folder, strings.Join(left, ", "))
@@ -284,9 +284,9 @@ func whatGoesOn(s *session.Session, start Start, runs ...string) string {
 	if _, err := os.Stat(start.Settings.Data.Folder); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Sprintf("the data folder %s was removed meanwhile, and with it what its runs did: %s", start.Settings.Data.Folder, strings.Join(runs, ", "))
 	}
-	say := fmt.Sprintf("what run %s did is stored, and this goes on with it", runs[0])
+	say := fmt.Sprintf("run %s is stored, and this goes on with it", runs[0])
 	if len(runs) > 1 {
-		say = fmt.Sprintf("what the runs %s did is stored, and this goes on with them", strings.Join(runs, ", "))
+		say = fmt.Sprintf("the runs %s are stored, and this goes on with them", strings.Join(runs, ", "))
 	}
 	ends := "it"
 	if len(runs) > 1 {

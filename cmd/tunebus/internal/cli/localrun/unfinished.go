@@ -99,7 +99,7 @@ type unfinished struct {
 // lastWords are those of a command that is ended while it goes on with other runs.
 func (u unfinished) lastWords(runs []string) string {
 	text := whatGoesOn(u.session, u.start, runs...)
-	if u.next != "" {
+	if u.next != "" && !slices.Contains(runs, u.asked.id) { // it goes on with the run that it is asked for
 		text += "\n" + u.next
 	}
 	return text

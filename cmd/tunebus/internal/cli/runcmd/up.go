@@ -77,7 +77,7 @@ func stayUp(ctx context.Context, s *session.Session, cfg settings.Settings, serv
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, local.Stop()) }()
+	defer func() { err = errors.Join(err, inprocess.Stop(s.Console, local)) }()
 	artifacts, err := inprocess.StoreAddress(cfg)
 	if err != nil {
 		return err

@@ -209,7 +209,11 @@ func (r *newsRun) text(fact events.Fact) string {
 		}
 		return text
 	case events.AttemptEnded:
-		return fmt.Sprintf("%s attempt %d ended, reason %s%s", f.Phase, f.Attempt, f.Reason, problem(f.Error))
+		lost := ""
+		if f.LostSteps > 0 {
+			lost = ", " + view.Lost(f)
+		}
+		return fmt.Sprintf("%s attempt %d ended, reason %s%s%s", f.Phase, f.Attempt, f.Reason, lost, problem(f.Error))
 	case events.PhaseCompleted:
 		if f.Conclusion != events.Success {
 			return fmt.Sprintf("%s %s%s", f.Phase, view.PhaseEnd(f, r.byIntake[f.Phase] == f.Attempt), problem(f.Error))

@@ -30,7 +30,11 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		if e.Error != nil {
 			why = ": " + c.errors.once(e.Error.Message)
 		}
-		c.Say("%-10s attempt %d ended, reason %s%s", e.Phase, e.Attempt, e.Reason, Sentence(why))
+		lost := ""
+		if e.LostSteps > 0 {
+			lost = ", " + Lost(e)
+		}
+		c.Say("%-10s attempt %d ended, reason %s%s%s", e.Phase, e.Attempt, e.Reason, lost, Sentence(why))
 	case events.PhaseCompleted:
 		c.Say("%-10s %s%s", e.Phase, PhaseEnd(e, c.byIntake[e.Phase] == e.Attempt), strings.Join(figures, ""))
 		for _, n := range Together(c.Unsaid(e.Notes...)) {
@@ -48,6 +52,11 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		}
 		c.Say("cancel requested%s", reason)
 	}
+}
+
+// Lost says which steps of an attempt the next one makes again.
+func Lost(e events.AttemptEnded) string {
+	return fmt.Sprintf("%s without a checkpoint: the next attempt goes on behind step %d", Count(int(e.LostSteps), "step"), e.LastStep-e.LostSteps)
 }
 
 // PhaseEnd says how a phase ended, and after which time. byIntake is set if intake ended it in
