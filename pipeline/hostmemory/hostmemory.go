@@ -1,5 +1,6 @@
 // Package hostmemory says how much memory a process may still take: what the machine has
-// available, or what the limits of its control groups leave, of versions 1 and 2. It reads
+// available, or what the limits of its control groups leave, of versions 1 and 2, or its own
+// limit of its address space ("ulimit -v"). It reads
 // the files of Linux; other systems say nothing.
 //
 //	free, ok := hostmemory.Machine().Available()
@@ -45,7 +46,29 @@ func (h Host) Available() (free Free, ok bool) {
 			free, ok = Free{left, "the control group of the process (" + g.version.limit + ")"}, true
 		}
 	}
+	if left, limited := h.addresses(); limited && (!ok || left < free.Bytes) {
+		free, ok = Free{left, "the address space of the process (ulimit -v)"}, true
+	}
 	return free, ok
+}
+
+// addresses is what the limit of the address space leaves. limited is false where there
+// is none.
+func (h Host) addresses() (left int64, limited bool) {
+	const name = "Max address space"
+	body, err := os.ReadFile(filepath.Join(h.proc, "self", "limits"))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(body)) {
+		values, found := strings.CutPrefix(line, name)
+		if words := strings.Fields(values); found && len(words) > 0 {
+			limit, err := strconv.ParseInt(words[0], 10, 64) // or "unlimited"
+			taken, _ := field(filepath.Join(h.proc, "self", "status"), "VmSize:")
+			return max(0, limit-taken<<10), err == nil
+		}
+	}
+	return 0, false
 }
 
 // Used is how much memory this process takes, and took at most so far. Both are 0 where

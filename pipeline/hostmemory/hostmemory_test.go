@@ -60,6 +60,13 @@ func TestAvailable(t *testing.T) {
 		"version 1, no limit": {map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/a\n", "cgroup/memory/a/memory.limit_in_bytes": none, "cgroup/memory/memory.limit_in_bytes": none,
 		}, 8000000 << 10, "the machine"},
+		"a limit of the address space": {map[string]string{
+			"proc/meminfo": meminfo, "proc/self/limits": "Limit  Soft Limit  Hard Limit  Units\nMax address space         4096000              unlimited            bytes\n",
+			"proc/self/status": "Name:\tx\nVmSize:\t    1000 kB\n",
+		}, 3000 << 10, "ulimit -v"},
+		"no limit of the address space": {map[string]string{
+			"proc/meminfo": meminfo, "proc/self/limits": "Max address space         unlimited            unlimited            bytes\n",
+		}, 8000000 << 10, "the machine"},
 		"version 1 in a container, whose group is the outermost one": {map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/docker/0123\n", "cgroup/memory/memory.limit_in_bytes": "700\n", "cgroup/memory/memory.usage_in_bytes": "100\n",
 		}, 600, "memory.limit_in_bytes"},
