@@ -195,3 +195,21 @@ func compareWeights(t *testing.T, what, path string, want map[string][]float64) 
 		t.Errorf("%s: %d tensors are missing (%v)", what, left, err)
 	}
 }
+
+// TestProjectionsOfFamilies: an adapter is put on modules that have names of [Projections]
+// or [FusedProjections], each family has some, and each name is one of a family.
+func TestProjectionsOfFamilies(t *testing.T) {
+	t.Parallel()
+	all, found := slices.Concat(Projections(), FusedProjections()), map[string]bool{}
+	for name := range families() {
+		c := Config{ModelType: name, HiddenSize: 8, Heads: 2, KVHeads: 1, HeadDim: 4, IntermediateSize: 8}
+		for _, p := range c.projections() {
+			if found[p] = true; !slices.Contains(all, p) {
+				t.Errorf("%s has %s", name, p)
+			}
+		}
+	}
+	if len(found) != len(all) {
+		t.Errorf("the families have %v, want %v", found, all)
+	}
+}

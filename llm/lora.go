@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tunebus/tunebus/llm/internal/kernel"
@@ -19,11 +20,16 @@ func Projections() []string {
 	return []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 }
 
+// FusedProjections are those of the families that have some of [Projections] as one: the
+// first of queries, keys and values, the second of gate and up.
+func FusedProjections() []string { return []string{"qkv_proj", "gate_up_proj"} }
+
 // LoRAConfig says what an adapter looks like (Hu et al. 2021).
 type LoRAConfig struct {
 	Rank  int
 	Alpha float64
-	// TargetModules are names of [Projections], or "all-linear" alone.
+	// TargetModules are names of [Projections], or of [FusedProjections] where the model
+	// has those, or "all-linear" alone.
 	// Default: all.
 	TargetModules []string
 	// RSLoRA scales by Alpha/√Rank instead of Alpha/Rank.
@@ -208,6 +214,28 @@ func (a *adapter) checkPatterns() error {
 	return nil
 }
 
+// checkSaved returns the error of names in modules_to_save that no module has. PEFT passes
+// over them where another name fits, and a person would take them to learn.
+func (a *adapter) checkSaved(m *Model) error {
+	var names, unknown []string
+	for _, p := range m.withHead() {
+		names = append(names, a.of.wholeName(strings.TrimSuffix(strings.TrimSuffix(p.name, biasSuffix), weightSuffix)))
+	}
+	for _, name := range a.described.Save {
+		alone, err := peft.Config{Save: []string{name}}.Modules(nil)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(names, alone.Saves) {
+			unknown = append(unknown, strconv.Quote(name))
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("modules_to_save: no module of the model ends in %s; there are %s", strings.Join(unknown, ", "), strings.Join(lastNames(names), ", "))
+	}
+	return nil
+}
+
 // lastNames are the last parts of paths of modules, each once.
 func lastNames(modules []string) []string {
 	var out []string
@@ -268,12 +296,15 @@ func (c LoRAConfig) of(m *Model) (*adapter, error) {
 	c.TargetModules = c.modules(m.cfg)
 	for _, t := range c.TargetModules {
 		if has := m.cfg.projections(); !slices.Contains(has, t) {
-			return nil, fmt.Errorf("module %q is none of %s", t, strings.Join(has, ", "))
+			return nil, fmt.Errorf("target_modules: the model has no module %q; it has %s", t, strings.Join(has, ", "))
 		}
 	}
 	a, err := m.newAdapter(c.described())
 	if err == nil {
 		err = a.checkPatterns()
+	}
+	if err == nil {
+		err = a.checkSaved(m)
 	}
 	return a, err
 }

@@ -136,10 +136,12 @@ func TestStoredType(t *testing.T) {
 func TestAttachRefuses(t *testing.T) {
 	t.Parallel()
 	for says, c := range map[string]LoRAConfig{
-		`rank_pattern: "c_attn" fits no module`:  {Rank: 2, RankPattern: map[string]float64{"c_attn": 3}},
-		`alpha_pattern: "v_proj" fits no module`: {Rank: 2, TargetModules: []string{"q_proj"}, AlphaPattern: map[string]float64{"v_proj": 3}},
-		"modules_to_save: no module":             {Rank: 2, ModulesToSave: []string{"classifier"}},
-		"missing closing":                        {Rank: 2, RankPattern: map[string]float64{"(q": 3}},
+		`rank_pattern: "c_attn" fits no module`:                          {Rank: 2, RankPattern: map[string]float64{"c_attn": 3}},
+		`alpha_pattern: "v_proj" fits no module`:                         {Rank: 2, TargetModules: []string{"q_proj"}, AlphaPattern: map[string]float64{"v_proj": 3}},
+		"modules_to_save: no module":                                     {Rank: 2, ModulesToSave: []string{"classifier"}},
+		`no module of the model ends in "nosuch"`:                        {Rank: 2, ModulesToSave: []string{"lm_head", "nosuch"}},
+		`ends in "lmhead", "x"; there are embed_tokens, input_layernorm`: {Rank: 2, ModulesToSave: []string{"lmhead", "embed_tokens", "x"}},
+		"missing closing":                                                {Rank: 2, RankPattern: map[string]float64{"(q": 3}},
 	} {
 		m := small(t, nil)
 		if err := m.AttachLoRA(c); err == nil || !strings.Contains(err.Error(), says) {

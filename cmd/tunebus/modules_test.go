@@ -14,7 +14,7 @@ import (
 // built-in engine puts an adapter on, and no other.
 func TestModulesAreThoseOfTheEngine(t *testing.T) {
 	t.Parallel()
-	if got, want := spec.AdapterModules(), llm.Projections(); !slices.Equal(got, want) {
+	if got, want := spec.AdapterModules(), slices.Concat(llm.Projections(), llm.FusedProjections()); !slices.Equal(got, want) {
 		t.Errorf("a specification allows %v, and the engine has %v", got, want)
 	}
 }

@@ -12,10 +12,11 @@ import (
 // allLinear, alone in the list of modules, means all of them.
 const allLinear = "all-linear"
 
-// AdapterModules are the modules that the built-in engine can put an adapter on. All
-// families that it reads have each of them.
+// AdapterModules are the modules that the built-in engine can put an adapter on. Phi has
+// the last two, in the place of the first three and of gate_proj and up_proj: which of them
+// a model has is known once it is read.
 func AdapterModules() []string {
-	return []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+	return []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj"}
 }
 
 // modules checks which modules get an adapter. Other engines know other families, and

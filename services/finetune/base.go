@@ -112,7 +112,7 @@ func CheckAdapter(s events.FineTuner, of llm.Config) (key string, err error) {
 	if err == nil {
 		return "", nil
 	}
-	for _, key := range []string{"modules_to_save", "rank_pattern", "alpha_pattern"} {
+	for _, key := range []string{"modules_to_save", "rank_pattern", "alpha_pattern", "target_modules"} {
 		if text, about := strings.CutPrefix(err.Error(), key+": "); about {
 			return "fine_tuner." + key, errors.New(text)
 		}

@@ -49,8 +49,9 @@ var dynamic = sync.OnceValue(func() *[256]float32 {
 })
 
 // QuantiseNF4 makes four bits of a weight, as bitsandbytes does with double
-// quantisation: the mean of the factors, which is subtracted from them, is rounded from
-// float64.
+// quantisation. The mean of the factors, which is subtracted from them, is rounded from
+// float64, and each of them becomes the nearest value, where bitsandbytes on a CPU takes
+// the other one for some that lie next to the middle between two.
 func QuantiseNF4(w []float32, out, in int, r Rounding) *kernel.Packed {
 	table := NF4()
 	blocks := (len(w) + NF4Block - 1) / NF4Block
