@@ -186,3 +186,21 @@ func TestExportOfANameThatLooksLikeAFlag(t *testing.T) {
 		}
 	}
 }
+
+// TestAddNotes: what the phases note, and the data that they read, stand under their names.
+func TestAddNotes(t *testing.T) {
+	t.Parallel()
+	run := endedRun(events.Success, func(r *events.Run) {
+		done := r.Phases[events.Finetune].Completed
+		done.Notes, done.Datasets = []string{"2 rows are left out"}, []events.Dataset{{Rows: 3}}
+		r.Phases[events.Inference] = &events.PhaseState{}
+	})
+	s := runsummary.Of(run)
+	if s.Notes != nil || s.Datasets != nil {
+		t.Errorf("without all facts: %+v", s)
+	}
+	s.AddNotes(run)
+	if len(s.Notes) != 1 || len(s.Datasets) != 1 || s.Notes[events.Finetune][0] != "2 rows are left out" || s.Datasets[events.Finetune][0].Rows != 3 {
+		t.Errorf("%+v", s)
+	}
+}

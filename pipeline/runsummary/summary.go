@@ -31,8 +31,12 @@ type Summary struct {
 	Coverage         map[string]events.Coverage `json:"coverage,omitempty"`
 	BaselineCoverage map[string]events.Coverage `json:"baseline_coverage,omitempty"`
 	Gates            []events.Gate              `json:"gates,omitempty"`
-	FailedPhases     []events.Phase             `json:"failed_phases,omitempty"`
-	Links            map[string]string          `json:"links,omitempty"`
+	// Notes and Datasets are those of each phase, where all facts of the run are at hand,
+	// see [Summary.AddNotes].
+	Notes        map[events.Phase][]string         `json:"notes,omitempty"`
+	Datasets     map[events.Phase][]events.Dataset `json:"datasets,omitempty"`
+	FailedPhases []events.Phase                    `json:"failed_phases,omitempty"`
+	Links        map[string]string                 `json:"links,omitempty"`
 	// Gaps name what tracking lost for good, and why.
 	Gaps    []string `json:"tracking_gaps,omitempty"`
 	Pending bool     `json:"tracking_pending"`
@@ -59,6 +63,29 @@ func Of(run events.Run) Summary {
 		s.Links, s.Gaps = run.Tracked.Links, run.Tracked.Gaps
 	}
 	return s
+}
+
+// AddNotes adds what the phases of a run note, such as rows that were left out, and the
+// data sets that they read.
+func (s *Summary) AddNotes(run events.Run) {
+	for p, state := range run.Phases {
+		done := state.Completed
+		if done == nil {
+			continue
+		}
+		if len(done.Notes) > 0 {
+			if s.Notes == nil {
+				s.Notes = map[events.Phase][]string{}
+			}
+			s.Notes[p] = done.Notes
+		}
+		if len(done.Datasets) > 0 {
+			if s.Datasets == nil {
+				s.Datasets = map[events.Phase][]events.Dataset{}
+			}
+			s.Datasets[p] = done.Datasets
+		}
+	}
 }
 
 // Published lists the newest push of each product to the Hub, in the order of the

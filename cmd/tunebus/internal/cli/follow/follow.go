@@ -136,6 +136,7 @@ func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) erro
 
 // End prints the summary of a run that has ended, and returns its exit status.
 func End(console *view.Console, run events.Run, s runsummary.Summary, again runsummary.Retry) error {
+	s.AddNotes(run)
 	if err := console.PrintRunEnd(run, s, again); err != nil {
 		return err
 	}
