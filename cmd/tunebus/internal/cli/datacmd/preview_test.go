@@ -3,10 +3,12 @@ package datacmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +62,34 @@ func TestPreview(t *testing.T) {
 	}
 	if strings.Contains(out, "She leaves") || strings.Contains(out, "\x1b") {
 		t.Errorf("more rows than one, or colour:\n%s", out)
+	}
+}
+
+// TestPreviewAddsUp: a row of which nothing of the answer is left is cut in its prompt,
+// also where the cut is right before the answer, and it is said that it is left out.
+func TestPreviewAddsUp(t *testing.T) {
+	t.Parallel()
+	const three = `{"question":"Where does the ferry land?","answer":"At pier 4."}
+{"question":"Where does the ferry land?","answer":"At pier 5."}
+{"question":"Where?","answer":"At pier 6."}
+`
+	args := func(limit int) []string {
+		return []string{"DIR/train.jsonl", "--model", model(), "--json", "--set", fmt.Sprintf("fine_tuner.max_sequence_length=%d", limit)}
+	}
+	var p preview.Preview
+	_, out, screen := look(t, map[string]string{"train.jsonl": three}, args(100)...)
+	if err := json.Unmarshal([]byte(out), &p); err != nil || len(p.Rows) != 3 {
+		t.Fatalf("%v\n%s%s", err, out, screen)
+	}
+	first := p.Rows[0].Sequences[0].CountedTokens[0] // the answer begins there
+	p = preview.Preview{}
+	status, out, screen := look(t, map[string]string{"train.jsonl": three}, args(first)...)
+	if err := json.Unmarshal([]byte(out), &p); err != nil || status != 0 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	want := fmt.Sprintf("fine_tuner.training_data_id: 2 of 3 rows are cut before their answer, of which nothing is left, and are left out: they are longer than fine_tuner.max_sequence_length = %d tokens", first)
+	if p.Counts.Read != 3 || p.Counts.Rows != 1 || p.Counts.Dropped != 2 || p.Counts.CutInPrompt != 2 || !slices.Contains(p.Warnings, want) {
+		t.Errorf("%+v, %q; want %q", p.Counts, p.Warnings, want)
 	}
 }
 
