@@ -93,6 +93,17 @@ func TestPreviewAddsUp(t *testing.T) {
 	}
 }
 
+// TestPreviewSaysWhatIsEmpty: rows with empty texts are used, which a note says.
+func TestPreviewSaysWhatIsEmpty(t *testing.T) {
+	t.Parallel()
+	status, out, screen := look(t, map[string]string{"train.jsonl": rows + `{"question":"","answer":""}`}, "DIR/train.jsonl", "--model", model())
+	for _, want := range []string{"1 of 4 rows have an empty question and are used as they are", "1 of 4 rows have an empty answer: a model learns from it to answer nothing"} {
+		if status != 0 || strings.Count(out, "note: fine_tuner.training_data_id: "+want) != 1 {
+			t.Errorf("status %d, not one %q:\n%s%s", status, want, out, screen)
+		}
+	}
+}
+
 // TestPreviewJSON: scripts get ids and the positions that count, of cut rows too.
 func TestPreviewJSON(t *testing.T) {
 	t.Parallel()
