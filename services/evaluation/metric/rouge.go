@@ -24,7 +24,7 @@ func (rouge) Headline() string { return "rouge_score" }
 func (rouge) Scale() float64   { return 1 }
 
 func (r rouge) Score(row Row) Sample {
-	answer, emptied := rougeTokens(row.Answer), true
+	answer, emptied, pairs := rougeTokens(row.Answer), true, false
 	scores := make(map[string]float64, 4)
 	best := map[string]float64{} // the F-measure of the best reference, by kind
 	for _, reference := range row.Truths() {
@@ -39,11 +39,21 @@ func (r rouge) Score(row Row) Sample {
 				best[kind], scores[kind] = now, match.score(r.mode)
 			}
 		}
-		emptied = emptied && len(truth) == 0
+		emptied, pairs = emptied && len(truth) == 0, pairs || len(truth) > 1 && len(answer) > 1
 	}
 	scores["rouge_score"] = scores[r.kind]
-	return Sample{Scores: scores, Emptied: emptied}
+	return Sample{Scores: scores, Emptied: emptied, Short: !pairs && scores["rouge1"] > 0}
 }
+
+// shortKey is the key of the score that counts pairs of words: the main one, if it does.
+func (r rouge) shortKey() string {
+	if r.kind == "rouge2" {
+		return r.Headline()
+	}
+	return "rouge2"
+}
+
+func (rouge) tooShort() string { return "their answer or ground truth has fewer than 2 words" }
 
 // rougeMatch has the common count and the counts of both sides.
 type rougeMatch struct{ both, answer, truth int }
