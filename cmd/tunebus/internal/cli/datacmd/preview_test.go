@@ -203,21 +203,26 @@ func TestPreviewOfASpecification(t *testing.T) {
 func TestPreviewFaults(t *testing.T) {
 	t.Parallel()
 	for says, args := range map[string][]string{
-		"no such file or folder, and no id":           {"DIR/none.jsonl"},
-		"broken.jsonl, line 2":                        {"DIR/broken.jsonl"},
-		`the columns "foo"`:                           {"DIR/foo.jsonl"},
-		"--as tests: want training":                   {"DIR/train.jsonl", "--as", "tests"},
-		"--rows -1: want 0 to 10,000":                 {"DIR/train.jsonl", "--rows", "-1"},
-		"--model DIR/train.jsonl: ":                   {"DIR/train.jsonl", "--model", "DIR/train.jsonl"},
+		"no such file or folder, and no id": {"DIR/none.jsonl"},
+		"broken.jsonl, line 2":              {"DIR/broken.jsonl"},
+		`the columns "foo"`:                 {"DIR/foo.jsonl"},
+		"--as tests: want training":         {"DIR/train.jsonl", "--as", "tests"},
+		"--rows -1: want 0 to 10,000":       {"DIR/train.jsonl", "--rows", "-1"},
+		"--model DIR/train.jsonl: ":         {"DIR/train.jsonl", "--model", "DIR/train.jsonl"},
+		"--model: DIR/g has the GGUF file q4.gguf and no tokenizer.json; tunebus does not read GGUF: name the checkpoint that it was made from": {"DIR/train.jsonl", "--model", "DIR/g"},
+		"--model: DIR/g/q4.gguf is a GGUF file, which tunebus does not read; name the checkpoint that it was made from":                         {"DIR/train.jsonl", "--model", "DIR/g/q4.gguf"},
 		"fine_tuner.base_model_id: ":                  {"DIR/train.jsonl", "--set", "fine_tuner.base_model_id=DIR/adapter"},
 		`fine_tuner.data_format = "csv": not allowed`: {"DIR/train.jsonl", "--set", "fine_tuner.data_format=csv"},
-		"FILE_OR_ID":                                  {},
-		"/dev/zero is a pipe, a socket or a device":   {"/dev/zero"},
+		"FILE_OR_ID": {},
+		"/dev/zero is a pipe, a socket or a device": {"/dev/zero"},
 	} {
 		status, out, screen := look(t, map[string]string{
-			"train.jsonl": rows, "broken.jsonl": "{\"question\":\"q\",\"answer\":\"a\"}\n{\"q", "foo.jsonl": `{"foo":1}`, "adapter/adapter_config.json": "{}",
+			"train.jsonl": rows, "broken.jsonl": "{\"question\":\"q\",\"answer\":\"a\"}\n{\"q", "foo.jsonl": `{"foo":1}`, "adapter/adapter_config.json": "{}", "g/q4.gguf": "x",
 		}, args...)
 		says = strings.TrimPrefix(says, "--model DIR/train.jsonl")
+		if _, rest, ok := strings.Cut(says, "DIR/"); ok {
+			says = rest
+		}
 		if status != 2 || out != "" || !strings.Contains(screen, says) {
 			t.Errorf("%q: status %d, no %q\n%s%s", args, status, says, out, screen)
 		}
