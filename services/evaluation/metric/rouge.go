@@ -3,6 +3,8 @@ package metric
 import (
 	"math/bits"
 	"strings"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric/internal/porter"
 )
 
 // rouge is the package rouge-score with its stemmer (Lin 2004); rouge_score is
@@ -87,7 +89,7 @@ func rougeTokens(text string) []string {
 	})
 	for i, t := range tokens {
 		if len(t) > 3 {
-			tokens[i] = stem(t)
+			tokens[i] = porter.Stem(t)
 		}
 	}
 	return tokens
