@@ -26,22 +26,23 @@ func (bleuScore) Score(row Row) Sample {
 	const between = ". "
 	first, _, _ := strings.Cut(row.Answer, between)
 	answer := tokens13a(first)
-	best, common := 0.0, false
+	best, short := 0.0, false
 	for _, reference := range row.Truths() {
 		var sentences [][]string
 		for sentence := range strings.SplitSeq(reference, between) {
 			sentences = append(sentences, tokens13a(sentence))
 		}
 		counts := countBLEU(answer, sentences)
-		best, common = max(best, counts.percent(false)/100), common || counts.matches()
+		best = max(best, counts.percent(false)/100)
+		short = short || counts.matches() && len(sentences[0]) < bleuOrder // the truth itself would have 0
 	}
-	return Sample{Scores: map[string]float64{"bleu_score": best}, Short: common && len(answer) < bleuOrder}
+	return Sample{Scores: map[string]float64{"bleu_score": best}, Short: short && len(answer) < bleuOrder}
 }
 
 func (bleuScore) shortKey() string { return "bleu_score" }
 
 func (bleuScore) tooShort() string {
-	return "the first sentence of their answer has fewer than 4 tokens"
+	return "the first sentences of both have fewer than 4 tokens"
 }
 
 // sacreBLEU is BLEU over the corpus, and over each whole answer as

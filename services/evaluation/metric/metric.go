@@ -54,8 +54,8 @@ type Sample struct {
 	// Emptied is set if the metric's own normalisation leaves nothing of the truth,
 	// such as of "A" by the rules of SQuAD.
 	Emptied bool `json:"emptied,omitempty"`
-	// Short is set if a score is 0 because the answer or the truth has too few tokens
-	// for the metric, although both have tokens in common.
+	// Short is set if a score is 0 because the truth has too few tokens for the metric,
+	// although the answer has some of them: one that equals the truth has 0, too.
 	Short bool `json:"short,omitempty"`
 }
 

@@ -150,8 +150,8 @@ func TestShortRows(t *testing.T) {
 		{Answer: "Rome", GroundTruth: "Paris"},
 	}
 	const (
-		bleu  = "rows have tokens of their ground truth and the score 0, since the first sentence of their answer has fewer than 4 tokens, as the reference implementation has it"
-		pairs = "rows have tokens of their ground truth and the score 0, since their answer or ground truth has fewer than 2 words, as the reference implementation has it"
+		bleu  = "rows have the score 0 although their answer has words of its ground truth, since the first sentences of both have fewer than 4 tokens, as the reference implementation has it"
+		pairs = "rows have the score 0 although their answer has words of its ground truth, since the ground truth has fewer than 2 words, as the reference implementation has it"
 	)
 	want := []string{
 		"bleu_score: 3 of 4 " + bleu,
@@ -171,6 +171,10 @@ func TestShortRows(t *testing.T) {
 	// A longer answer to a truth of one word has no pair either, and is none of BLEU's short ones.
 	long := Row{Answer: "It is Paris, I think", GroundTruth: "Paris"}
 	if got, want := notesOf(t, names, long), []string{"rouge2: 1 of 1 " + pairs}; !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+	// An answer that is short beside a longer truth is incomplete, and has earned its 0.
+	if got := notesOf(t, []string{"bleu_score", "rouge_score"}, Row{Answer: "Pier", GroundTruth: "It is at pier 4."}); len(got) > 0 {
 		t.Errorf("notes %q", got)
 	}
 	all := NewAggregate(Suite{mustNew(t, "rouge_score", Options{RougeType: "rouge2"})})

@@ -51,7 +51,7 @@ func (a *Aggregate) shortNotes(i int, m Metric) []string {
 		return nil
 	}
 	all := a.means[s.shortKey()]
-	return []string{fmt.Sprintf("%s: %d of %d rows have tokens of their ground truth and the score 0, since %s, as the reference implementation has it%s",
+	return []string{fmt.Sprintf("%s: %d of %d rows have the score 0 although their answer has words of its ground truth, since %s, as the reference implementation has it%s",
 		s.shortKey(), n, all.rows, s.tooShort(), withoutRows(all, mean{rows: n}))}
 }
 

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/services/evaluation/metric/internal/porter"
@@ -26,7 +27,7 @@ func (rouge) Headline() string { return "rouge_score" }
 func (rouge) Scale() float64   { return 1 }
 
 func (r rouge) Score(row Row) Sample {
-	answer, emptied, pairs := rougeTokens(row.Answer), true, false
+	answer, emptied, short := rougeTokens(row.Answer), true, false
 	scores := make(map[string]float64, 4)
 	best := map[string]float64{} // the F-measure of the best reference, by kind
 	for _, reference := range row.Truths() {
@@ -41,10 +42,11 @@ func (r rouge) Score(row Row) Sample {
 				best[kind], scores[kind] = now, match.score(r.mode)
 			}
 		}
-		emptied, pairs = emptied && len(truth) == 0, pairs || len(truth) > 1 && len(answer) > 1
+		emptied = emptied && len(truth) == 0
+		short = short || len(truth) == 1 && slices.Contains(answer, truth[0])
 	}
 	scores["rouge_score"] = scores[r.kind]
-	return Sample{Scores: scores, Emptied: emptied, Short: !pairs && scores["rouge1"] > 0}
+	return Sample{Scores: scores, Emptied: emptied, Short: short && scores["rouge2"] == 0}
 }
 
 // shortKey is the key of the score that counts pairs of words: the main one, if it does.
@@ -55,7 +57,7 @@ func (r rouge) shortKey() string {
 	return "rouge2"
 }
 
-func (rouge) tooShort() string { return "their answer or ground truth has fewer than 2 words" }
+func (rouge) tooShort() string { return "the ground truth has fewer than 2 words" }
 
 // rougeMatch has the common count and the counts of both sides.
 type rougeMatch struct{ both, answer, truth int }
