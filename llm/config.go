@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -105,6 +106,11 @@ func (c Config) Positions() int {
 func readConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	body, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := checkGGUF(dir); err != nil {
+			return Config{}, err
+		}
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read checkpoint: %w", err)
 	}

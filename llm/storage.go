@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // StorageError says that the weights of a checkpoint are stored in a way that
@@ -60,15 +61,42 @@ func checkStorage(dir string) error {
 	if exists(filepath.Join(dir, WholeFile)) || exists(filepath.Join(dir, IndexFile)) {
 		return nil
 	}
-	for pattern, e := range map[string]StorageError{
-		"pytorch_model*.bin": {How: "in pickle files (%s)", Reads: "transformers reads them, and save_pretrained writes them as safetensors"},
-		"*.gguf":             {How: "in a GGUF file (%s)", Reads: "llama.cpp reads it; the checkpoint that it was made from can be trained here"},
-	} {
-		if found, _ := fs.Glob(os.DirFS(dir), pattern); len(found) > 0 { // the pattern is well-formed
-			return &StorageError{Dir: dir, How: fmt.Sprintf(e.How, filepath.Base(found[0])), Reads: e.Reads}
+	if found, _ := fs.Glob(os.DirFS(dir), "pytorch_model*.bin"); len(found) > 0 { // the pattern is well-formed
+		return &StorageError{Dir: dir, How: fmt.Sprintf("in pickle files (%s)", filepath.Base(found[0])), Reads: "transformers reads them, and save_pretrained writes them as safetensors"}
+	}
+	return checkGGUF(dir)
+}
+
+// checkGGUF names the GGUF file that a folder has.
+func checkGGUF(dir string) error {
+	name := GGUF(dir)
+	if name == "" {
+		return nil
+	}
+	return &StorageError{Dir: dir, How: "in a GGUF file (" + name + ")", Reads: "llama.cpp reads it; " + InsteadOfGGUF}
+}
+
+// InsteadOfGGUF says what to do with a model that is a GGUF file.
+const InsteadOfGGUF = "name the checkpoint that it was made from, a folder or an id of the Hub with config.json, tokenizer.json and weights in safetensors"
+
+// GGUF returns the name of the GGUF file that a path is, or that lies in the folder that
+// it is; empty if there is none. A GGUF file has a model with its tokenizer, in a form
+// that nothing here reads.
+func GGUF(path string) string {
+	const ending = ".gguf"
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		if strings.EqualFold(filepath.Ext(path), ending) {
+			return filepath.Base(path)
+		}
+		return ""
+	}
+	entries, _ := os.ReadDir(path) // what cannot be read is said elsewhere
+	for _, e := range entries {
+		if !e.IsDir() && strings.EqualFold(filepath.Ext(e.Name()), ending) {
+			return e.Name()
 		}
 	}
-	return nil
+	return ""
 }
 
 // name names the method, and what reads such weights.

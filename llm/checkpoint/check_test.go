@@ -215,7 +215,13 @@ func TestCheckFaults(t *testing.T) {
 		"want a table such as":                quantised(map[string]any{"quant_method": "bitsandbytes", "load_in_4bit": "yes"}),
 		"in pickle files (pytorch_model.bin)": func(dir string) { move(t, dir, "pytorch_model.bin") },
 		"in a GGUF file (model-q4.gguf)":      func(dir string) { move(t, dir, "model-q4.gguf") },
-		"no such file or directory":           func(dir string) { move(t, dir, "weights.dat") },
+		"in a GGUF file (model.Q4_K_M.gguf)": func(dir string) {
+			move(t, dir, "model.Q4_K_M.gguf")
+			if err := os.Remove(filepath.Join(dir, "config.json")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"no such file or directory": func(dir string) { move(t, dir, "weights.dat") },
 	} {
 		dir := folder(t)
 		change(dir)

@@ -36,6 +36,7 @@ type Counts struct {
 type tally struct {
 	Counts
 	firstUnanswered, firstDropped row.Place
+	empties                       empties
 	// listed is the number of rows of a test whose ground truth is a text that looks
 	// like a list.
 	listed int64
@@ -79,6 +80,7 @@ func (t *tally) add(r row.Row, lack shape.Lack, use Use) {
 	}
 	t.Rows++
 	t.Images += int64(len(r.Images))
+	t.empties.add(r, use)
 	if use == Training && len(r.Truths) > 1 {
 		t.FurtherAnswers++
 	}
@@ -92,7 +94,7 @@ const isMany = 0.1
 
 // report returns what the person has to know about rows that lack something.
 // section is that of the keys.
-func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warnings []string) {
+func (t *tally) report(s shape.Shape, c Columns, use Use, section string) (notes, warnings []string) {
 	add := func(n int64, text string) {
 		switch {
 		case n == 0:
@@ -118,6 +120,7 @@ func (t *tally) report(s shape.Shape, c Columns, section string) (notes, warning
 		lacked = "text"
 	}
 	add(t.Dropped, fmt.Sprintf("%d of %d rows have no %s and are left out; the first is %s", t.Dropped, t.Read, lacked, t.firstDropped))
+	notes = append(notes, t.empties.notes(t.Read, use, s == shape.Text)...)
 	if t.FurtherAnswers > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows have several answers: the first one is learned", t.FurtherAnswers, t.Read))
 	}

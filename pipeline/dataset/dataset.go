@@ -100,7 +100,7 @@ func Open(ctx context.Context, src source.Source, want Want) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, section)
+	notes, warnings := d.tally.report(d.converter.Shape, want.Columns, want.Use, section)
 	d.info.Notes = prefixed(src.Key, slices.Concat(choice.Notes, d.sheets, shapeNotes, notes, d.withoutEffect()))
 	d.info.Warnings = prefixed(src.Key, warnings)
 	return d, nil

@@ -35,7 +35,7 @@ func TestRows(t *testing.T) {
 		says string
 	}{
 		"numbers are texts":      {`{"question": 1.50, "answer": true}`, training(), "user: 1.50 | assistant: true", ""},
-		"empty is not missing":   {`{"question": "", "answer": ""}`, training(), "user:  | assistant: ", ""},
+		"empty is not missing":   {`{"question": "", "answer": ""}`, training(), "user:  | assistant: ", "1 of 1 rows have an empty question"},
 		"named columns":          {`{"q": "1", "a": "2", "question": "no"}`, with(training(), columns("q", "a")), "user: 1 | assistant: 2", ""},
 		"one column twice":       {`{"q": "1"}`, with(training(), columns("q", "q")), "user: 1 | assistant: 1", `name one column, "q"`},
 		"a system prompt":        {`{"question": "1", "answer": "2", "s": "Be brief."}`, with(training(), system), "system: Be brief. | user: 1 | assistant: 2", ""},

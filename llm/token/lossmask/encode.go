@@ -15,13 +15,12 @@ func (m *Masker) encode(encoder *token.Encoder, text string, spans [][2]int) Exa
 	if limit <= 0 || len(e.IDs) <= limit {
 		return e
 	}
-	for _, c := range e.Count[limit:] {
-		if c {
-			e.Cut = InPrompt
-		}
-	}
-	if e.Count[limit] {
+	switch {
+	case !slices.Contains(e.Count[limit:], true):
+	case e.Count[limit-1] && e.Count[limit]:
 		e.Cut = InAnswer
+	default: // also right before an answer, of which nothing is left then
+		e.Cut = InPrompt
 	}
 	// A copy, so that what was cut takes no memory.
 	e.IDs, e.Count = slices.Clone(e.IDs[:limit]), slices.Clone(e.Count[:limit])

@@ -173,7 +173,8 @@ func TestCutsAreTold(t *testing.T) {
 		last:          lossmask.InAnswer,
 		second:        lossmask.InPrompt,
 		second - 1:    lossmask.InAnswer,
-		first:         lossmask.InAnswer,
+		first + 1:     lossmask.InAnswer,
+		first:         lossmask.InPrompt, // nothing of the answer is left
 		first - 1:     lossmask.InPrompt,
 	} {
 		row, err := lossmask.New(tok, lossmask.Config{ResponsesOnly: true, MaxTokens: limit}).Conversation(talk("Where?", "At pier 4.", "When?", "At nine.", "Thanks."))

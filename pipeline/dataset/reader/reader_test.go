@@ -256,7 +256,7 @@ func TestRefused(t *testing.T) {
 		"key of another section": {
 			"a.csv", "q\n\xe9\n", Options{EncodingKey: "inferencer.data_encoding"}, []string{`inferencer.data_encoding = "cp1252"`}, 0,
 		},
-		"other scripts":       {"a.csv", "q\n\x83t\x83F\x83\x8a\x81[\n", Options{}, []string{"line 2: byte 0x83", "data_encoding names the encoding", "shift_jis"}, 0},
+		"other scripts":       {"a.csv", "q\n\x83t\x83F\x83\x8a\x81[\n", Options{}, []string{"line 2: byte 0x83", `data_encoding names the encoding of the file, such as "windows-1252" or "iso-8859-1" (western Europe), "windows-1251" (Cyrillic), "gb18030" (Chinese) or "shift_jis" (Japanese)`}, 0},
 		"late byte":           {"a.jsonl", strings.Repeat(first, 100_000) + `{"q":"` + "\xe9\"}", Options{}, []string{"line 100001: ", "character 7 "}, 100_000},
 		"cut character":       {"a.jsonl", first + "{\"q\":\"\xc3", Options{}, []string{"line 2: byte 0xC3"}, 1},
 		"not UTF-16":          {"a.csv", utf16("q\nabc\n", false) + "\x00\xdc\x41\x00", Options{}, []string{"line 3: character 1 ", "U+FFFD"}, 1},

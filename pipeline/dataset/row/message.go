@@ -157,6 +157,13 @@ func (m Message) Called() (names []string) {
 	return names
 }
 
+// SaysNothing reports whether a message is there and empty: it has no text, calls no
+// tools and has no reasoning.
+func SaysNothing(m Message) bool {
+	text, _ := m.Text()
+	return strings.TrimSpace(text) == "" && len(m.Called()) == 0 && m.Reasoning() == ""
+}
+
 // Reasoning is the text of a field of the message for what was thought before it; empty
 // if it has none.
 func (m Message) Reasoning() string {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/dataset/reader"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
@@ -65,8 +64,7 @@ func (c *Converter) preference(r reader.Record) (row.Row, Lack, error) {
 // model to end at once, or never to.
 func saysNothing(messages []row.Message) bool {
 	for _, m := range messages {
-		text, _ := m.Text()
-		if m.Role() == row.Assistant && (strings.TrimSpace(text) != "" || len(m.Called()) > 0 || m.Reasoning() != "") {
+		if m.Role() == row.Assistant && !row.SaysNothing(m) {
 			return false
 		}
 	}

@@ -19,6 +19,7 @@ type Aggregate struct {
 	counted []int       // rows with counts, by metric
 	missing map[string]*reasons
 	emptied []mean // main scores of the rows whose truth was emptied, by metric
+	short   []int  // rows that are too short, by metric
 }
 
 type mean struct {
@@ -42,6 +43,7 @@ func NewAggregate(suite Suite, more ...string) *Aggregate {
 		counted: make([]int, len(suite)),
 		missing: make(map[string]*reasons),
 		emptied: make([]mean, len(suite)),
+		short:   make([]int, len(suite)),
 	}
 }
 
@@ -75,6 +77,9 @@ func (a *Aggregate) reasonsOf(key string) *reasons {
 func (a *Aggregate) addCounts(i int, sample Sample) {
 	if main, ok := sample.Scores[a.mains[i]]; ok && sample.Emptied {
 		a.emptied[i].add(main)
+	}
+	if sample.Short {
+		a.short[i]++
 	}
 	if sample.Counts == nil {
 		return
@@ -128,35 +133,6 @@ func (a *Aggregate) Scored() map[string]int {
 		}
 	}
 	return scored
-}
-
-// Notes say for each metric which rows have no main score, with the reasons, and
-// how many truths its normalisation emptied, with what that does to its mean.
-func (a *Aggregate) Notes() []string {
-	var notes []string
-	for _, key := range slices.Sorted(maps.Keys(a.missing)) {
-		why := a.missing[key]
-		notes = append(notes, fmt.Sprintf("%s: %d of %d rows have no score: %s", key, why.rows, a.rows, why))
-	}
-	for i, m := range a.suite {
-		if note := a.emptiedNote(i, m); note != "" {
-			notes = append(notes, note)
-		}
-	}
-	return notes
-}
-
-func (a *Aggregate) emptiedNote(i int, m Metric) string {
-	e, all := a.emptied[i], a.means[a.mains[i]]
-	if e.rows == 0 {
-		return ""
-	}
-	note := fmt.Sprintf("%s: %d of %d ground truths are empty, by themselves or by the metric's own normalisation; their mean is %.4g, as the reference implementation has it",
-		m.Headline(), e.rows, all.rows, e.sum/float64(e.rows))
-	if rest := all.rows - e.rows; rest > 0 {
-		note += fmt.Sprintf("; without them the mean would be %.4g instead of %.4g", (all.sum-e.sum)/float64(rest), all.sum/float64(all.rows))
-	}
-	return note
 }
 
 // maxReasons is how many different reasons are kept, because reasons may quote

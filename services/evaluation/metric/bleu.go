@@ -26,15 +26,23 @@ func (bleuScore) Score(row Row) Sample {
 	const between = ". "
 	first, _, _ := strings.Cut(row.Answer, between)
 	answer := tokens13a(first)
-	best := 0.0
+	best, short := 0.0, false
 	for _, reference := range row.Truths() {
 		var sentences [][]string
 		for sentence := range strings.SplitSeq(reference, between) {
 			sentences = append(sentences, tokens13a(sentence))
 		}
-		best = max(best, countBLEU(answer, sentences).percent(false)/100)
+		counts := countBLEU(answer, sentences)
+		best = max(best, counts.percent(false)/100)
+		short = short || counts.matches() && len(sentences[0]) < bleuOrder // the truth itself would have 0
 	}
-	return Sample{Scores: map[string]float64{"bleu_score": best}}
+	return Sample{Scores: map[string]float64{"bleu_score": best}, Short: short && len(answer) < bleuOrder}
+}
+
+func (bleuScore) shortKey() string { return "bleu_score" }
+
+func (bleuScore) tooShort() string {
+	return "the first sentences of both have fewer than 4 tokens"
 }
 
 // sacreBLEU is BLEU over the corpus, and over each whole answer as
@@ -62,6 +70,17 @@ func (sacreBLEU) Corpus(counts []float64) map[string]float64 {
 	var all bleuCounts
 	copy(all[:], counts)
 	return map[string]float64{"sacrebleu": all.percent(false)}
+}
+
+// corpusNote says why the score of all rows together is 0 although answers have tokens of
+// their truths; empty if it is not.
+func (sacreBLEU) corpusNote(counts []float64) string {
+	var all bleuCounts
+	copy(all[:], counts)
+	if longest := all[2+2*bleuOrder-1]; longest > 0 || !all.matches() {
+		return ""
+	}
+	return "it is 0 for all rows together, since no answer has 4 tokens, as the reference implementation has it"
 }
 
 // bleuCounts are the counts of which BLEU is computed: the lengths of answer and
@@ -140,13 +159,16 @@ func closest(length int, truths [][]string) int {
 	return best
 }
 
+// matches reports whether the answer has a token of the truth.
+func (c bleuCounts) matches() bool { return c[2] > 0 }
+
 // percent is BLEU with exponential smoothing (Chen and Cherry 2014, method 3).
 // With effective, orders for which the answer is too short do not count; without,
 // they make the score 0. A perfect score differs from 100 in its last bits.
 func (c bleuCounts) percent(effective bool) float64 {
 	answer, truth := c[0], c[1]
 	matched, total := c[2:2+bleuOrder], c[2+bleuOrder:]
-	if matched[0] == 0 { // then no longer one matches either
+	if !c.matches() { // then no longer one matches either
 		return 0
 	}
 	orders, logs, smooth := bleuOrder, 0.0, 1.0

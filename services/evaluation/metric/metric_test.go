@@ -111,29 +111,90 @@ func TestMissing(t *testing.T) {
 }
 
 // TestEmptiedTruths: the reference's value stands, and a note says for how many
-// rows and what it does to the mean.
+// rows and what it does to the mean. Where it does nothing, nothing is said.
 func TestEmptiedTruths(t *testing.T) {
 	t.Parallel()
-	suite := Suite{mustNew(t, "exact_match", Options{}), mustNew(t, "rouge_score", Options{}), mustNew(t, "chrf", Options{})}
-	all := NewAggregate(suite)
-	for _, row := range []Row{
+	names := []string{"exact_match", "rouge_score", "chrf"}
+	same := []Row{
 		{Answer: "B", GroundTruth: "A"},
 		{Answer: "the", GroundTruth: "A"},
 		{Answer: "C", GroundTruth: "B"},
 		{Answer: "東京", GroundTruth: "東京", References: []string{"東京", "京都"}},
-	} {
-		all.Add(suite.Score(row))
 	}
-	if got := all.Result()["exact_match"]; got != 0.5 {
-		t.Errorf("exact_match is %v", got)
+	if got := notesOf(t, names, same...); len(got) > 0 {
+		t.Errorf("the means would be the same without emptied truths: %q", got)
 	}
 	want := []string{
-		"exact_match: 2 of 4 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.5 instead of 0.5",
-		"rouge_score: 1 of 4 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it; without them the mean would be 0 instead of 0",
+		"exact_match: 2 of 5 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.6667 instead of 0.6",
+		"rouge_score: 1 of 5 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it; without them the mean would be 0.25 instead of 0.2",
 	}
-	if got := all.Notes(); !slices.Equal(got, want) {
+	if got := notesOf(t, names, append(same, Row{Answer: "At pier 4", GroundTruth: "At pier 4"})...); !slices.Equal(got, want) {
 		t.Errorf("notes %q", got)
 	}
+	want = []string{"exact_match: 1 of 1 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it"}
+	if got := notesOf(t, names, same[0]); !slices.Equal(got, want) {
+		t.Errorf("of all truths nothing is left: %q", got)
+	}
+}
+
+// TestShortRows: answers that equal the truth have 0 where they are too short for a
+// metric, as with the reference, and a note says so. One that shares nothing with the
+// truth has earned its 0.
+func TestShortRows(t *testing.T) {
+	t.Parallel()
+	names := []string{"bleu_score", "sacrebleu", "rouge_score", "exact_match", "chrf"}
+	short := []Row{
+		{Answer: "Paris", GroundTruth: "Paris"},
+		{Answer: "At pier 4", GroundTruth: "At pier 4"},
+		{Answer: "forty two", GroundTruth: "forty two"},
+		{Answer: "Rome", GroundTruth: "Paris"},
+	}
+	const (
+		bleu  = "rows have the score 0 although their answer has words of its ground truth, since the first sentences of both have fewer than 4 tokens, as the reference implementation has it"
+		pairs = "rows have the score 0 although their answer has words of its ground truth, since the ground truth has fewer than 2 words, as the reference implementation has it"
+	)
+	want := []string{
+		"bleu_score: 3 of 4 " + bleu,
+		"sacrebleu: it is 0 for all rows together, since no answer has 4 tokens, as the reference implementation has it",
+		"rouge2: 1 of 4 " + pairs + "; without them the mean would be 0.6667 instead of 0.5",
+	}
+	if got := notesOf(t, names, short...); !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+	want = []string{
+		"bleu_score: 3 of 5 " + bleu + "; without them the mean would be 0.5 instead of 0.2",
+		"rouge2: 1 of 5 " + pairs + "; without them the mean would be 0.75 instead of 0.6",
+	}
+	if got := notesOf(t, names, append(short, Row{Answer: "It is at pier 4.", GroundTruth: "It is at pier 4."})...); !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+	// A longer answer to a truth of one word has no pair either, and is none of BLEU's short ones.
+	long := Row{Answer: "It is Paris, I think", GroundTruth: "Paris"}
+	if got, want := notesOf(t, names, long), []string{"rouge2: 1 of 1 " + pairs}; !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+	// An answer that is short beside a longer truth is incomplete, and has earned its 0.
+	if got := notesOf(t, []string{"bleu_score", "rouge_score"}, Row{Answer: "Pier", GroundTruth: "It is at pier 4."}); len(got) > 0 {
+		t.Errorf("notes %q", got)
+	}
+	all := NewAggregate(Suite{mustNew(t, "rouge_score", Options{RougeType: "rouge2"})})
+	all.Add(all.suite.Score(short[0]))
+	if got, want := all.Notes(), []string{"rouge_score: 1 of 1 " + pairs}; !slices.Equal(got, want) {
+		t.Errorf("notes %q", got)
+	}
+}
+
+func notesOf(t *testing.T, names []string, rows ...Row) []string {
+	t.Helper()
+	var suite Suite
+	for _, name := range names {
+		suite = append(suite, mustNew(t, name, Options{}))
+	}
+	all := NewAggregate(suite)
+	for _, row := range rows {
+		all.Add(suite.Score(row))
+	}
+	return all.Notes()
 }
 
 func TestReasonsAreBounded(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric/internal/porter"
 )
 
 // reference holds the scores of the reference implementations;
@@ -136,7 +138,7 @@ func TestTokens13aEqualTheReference(t *testing.T) {
 func TestStemsEqualTheReference(t *testing.T) {
 	t.Parallel()
 	for word, want := range readReference(t).Stems {
-		if got := stem(word); got != want {
+		if got := porter.Stem(word); got != want {
 			t.Errorf("stem of %q is %q, the reference has %q", word, got, want)
 		}
 	}

@@ -2,7 +2,10 @@ package metric
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/services/evaluation/metric/internal/porter"
 )
 
 // rouge is the package rouge-score with its stemmer (Lin 2004); rouge_score is
@@ -24,7 +27,7 @@ func (rouge) Headline() string { return "rouge_score" }
 func (rouge) Scale() float64   { return 1 }
 
 func (r rouge) Score(row Row) Sample {
-	answer, emptied := rougeTokens(row.Answer), true
+	answer, emptied, short := rougeTokens(row.Answer), true, false
 	scores := make(map[string]float64, 4)
 	best := map[string]float64{} // the F-measure of the best reference, by kind
 	for _, reference := range row.Truths() {
@@ -40,10 +43,21 @@ func (r rouge) Score(row Row) Sample {
 			}
 		}
 		emptied = emptied && len(truth) == 0
+		short = short || len(truth) == 1 && slices.Contains(answer, truth[0])
 	}
 	scores["rouge_score"] = scores[r.kind]
-	return Sample{Scores: scores, Emptied: emptied}
+	return Sample{Scores: scores, Emptied: emptied, Short: short && scores["rouge2"] == 0}
 }
+
+// shortKey is the key of the score that counts pairs of words: the main one, if it does.
+func (r rouge) shortKey() string {
+	if r.kind == "rouge2" {
+		return r.Headline()
+	}
+	return "rouge2"
+}
+
+func (rouge) tooShort() string { return "the ground truth has fewer than 2 words" }
 
 // rougeMatch has the common count and the counts of both sides.
 type rougeMatch struct{ both, answer, truth int }
@@ -77,7 +91,7 @@ func rougeTokens(text string) []string {
 	})
 	for i, t := range tokens {
 		if len(t) > 3 {
-			tokens[i] = stem(t)
+			tokens[i] = porter.Stem(t)
 		}
 	}
 	return tokens

@@ -26,9 +26,10 @@ func TestPairs(t *testing.T) {
 {"prompt": "Where?", "chosen": "Here.", "rejected": "Here."}
 {"prompt": "Where?", "chosen": "Here.", "rejected": null}
 `
+	alike := `{"prompt": "Where?", "chosen": "` + strings.Repeat("At pier 4. ", 60) + `", "rejected": "` + strings.Repeat("At pier 4. ", 60) + `Or not."}` + "\n"
 	long := `{"prompt": "` + strings.Repeat("Where is the ferry now? ", 100) + `", "chosen": "Here.", "rejected": "There."}` + "\n"
 	path := filepath.Join(t.TempDir(), "pairs.jsonl")
-	if err := os.WriteFile(path, []byte(lines+long), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(lines+long+alike), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tok, err := token.Open(base)
@@ -70,14 +71,15 @@ func TestPairs(t *testing.T) {
 		t.Errorf("%q, want %q", answers, want)
 	}
 	d := tally.Dataset()
-	if d.Rows != 2 || d.Examples != 0 || d.CutInPrompt != 1 || d.WithoutAnswer != 1 || d.Dropped != 2 {
+	if d.Rows != 2 || d.Examples != 0 || d.CutInPrompt != 1 || d.CutInAnswer != 1 || d.WithoutAnswer != 1 || d.Dropped != 3 {
 		t.Errorf("%+v", d)
 	}
 	var losses []string
 	for _, l := range tally.Losses() {
 		losses = append(losses, l.String())
 	}
-	if said := strings.Join(losses, "\n"); !strings.Contains(said, "1 of 5 rows have the same tokens as chosen and as rejected answer") {
+	if said := strings.Join(losses, "\n"); !strings.Contains(said, "1 of 6 rows have the same tokens as chosen and as rejected answer, and are left out") ||
+		!strings.Contains(said, "1 of 6 rows have the same tokens as chosen and as rejected answer once they are cut, and are left out: they are longer than fine_tuner.max_sequence_length = 200 tokens") {
 		t.Errorf("it says %q", said)
 	}
 }

@@ -169,7 +169,7 @@ func TestLossesAreTold(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	losses := r.tally.Losses()
-	if len(losses) != 2 || losses[0].Notable() || losses[0].String() != key+": 1 of 20 rows are cut in the prompt, and lose the answer behind it: they are longer than fine_tuner.max_sequence_length = 60 tokens" {
+	if len(losses) != 2 || losses[0].Notable() || losses[0].String() != key+": 1 of 20 rows are cut before their answer, of which nothing is left, and are left out: they are longer than fine_tuner.max_sequence_length = 60 tokens" {
 		t.Errorf("%v", losses)
 	}
 	r, err = try(t, strings.Repeat(long, 3)+pairs(10), "", cut)
@@ -183,8 +183,41 @@ func TestLossesAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.tally.Failure(); !errors.Is(err, prepare.ErrNothing) || !strings.Contains(err.Error(), "3 of 3 rows are cut in the prompt") || !strings.Contains(err.Error(), "fine_tuner.max_sequence_length = 60") {
+	if err := r.tally.Failure(); !errors.Is(err, prepare.ErrNothing) || !strings.Contains(err.Error(), "3 of 3 rows are cut before their answer") || !strings.Contains(err.Error(), "fine_tuner.max_sequence_length = 60") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestEachRowLeftOutHasAReason: however short the longest sequence is, the losses say
+// why rows are left out, of as many rows as are.
+func TestEachRowLeftOutHasAReason(t *testing.T) {
+	t.Parallel()
+	lines := pairs(12) + `{"messages": [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1."}, {"role": "user", "content": "And then, after the ferry?"}, {"role": "assistant", "content": "2."}]}` + "\n"
+	lines = strings.ReplaceAll(lines, `{"question": "`, `{"messages": [{"role": "user", "content": "`)
+	lines = strings.ReplaceAll(lines, `", "answer": "`, `"}, {"role": "assistant", "content": "`)
+	lines = strings.ReplaceAll(lines, ".\"}\n", ".\"}]}\n")
+	between := false
+	for limit := 8; limit < 60; limit++ {
+		r, err := try(t, lines, "", func(s *events.FineTuner) { s.MaxSequenceLength = limit })
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, said := r.tally.Dataset(), map[string]int64{}
+		for _, l := range r.tally.Losses() {
+			for _, what := range []string{"are left out", "lose those behind the cut", "lose the end"} {
+				if strings.Contains(l.Text, what) {
+					said[what] += l.Rows
+				}
+			}
+		}
+		between = between || said["lose those behind the cut"] == 1
+		if d.RowsRead != 13 || d.Rows+d.Dropped != 13 || said["are left out"] != d.Dropped || said["lose the end"] != d.CutInAnswer ||
+			d.CutInPrompt != said["are left out"]+said["lose those behind the cut"] {
+			t.Errorf("max_sequence_length = %d: %+v, and it is said: %v", limit, d, r.tally.Losses())
+		}
+	}
+	if !between {
+		t.Error("no length cuts the conversation between its answers")
 	}
 }
 

@@ -21,12 +21,22 @@ type Tally struct {
 	// positions is as in Config.
 	positions int
 
-	rows, examples                 int64 // that are trained on
-	cutInPrompt, cutInAnswer, mute int64 // rows; mute ones have nothing that counts
-	split, unasked, diverged       int64
-	unlike, unwritten, beyond      int64
-	thoughtless, equal, apart      int64
-	promptEnd                      map[string]int64
+	rows, examples            int64 // that are trained on
+	cutInPrompt, cutInAnswer  int64 // rows, by the place of the cut
+	behind, ended             int64 // cut rows that are trained on: what they lose
+	dropped                   dropped
+	split, unasked, diverged  int64
+	unlike, unwritten, beyond int64
+	thoughtless               int64
+	promptEnd                 map[string]int64
+}
+
+// dropped counts the rows that are left out, each by one reason.
+type dropped struct {
+	lost            int64 // nothing of the answer is left behind the cut
+	mute            int64 // nothing counts
+	equal, cutEqual int64 // both answers are the same, some only once they are cut
+	apart           int64 // an answer of several turns
 }
 
 // Tally returns a tally for a data set that a key of the specification names.
@@ -63,17 +73,9 @@ func (t *Tally) Add(r Row) {
 		t.rows++
 	}
 	t.examples += used
-	switch {
-	case worst == lossmask.InPrompt:
-		t.cutInPrompt++
-	case worst == lossmask.InAnswer && r.pair != equalPair:
-		t.cutInAnswer++
-	case r.pair == equalPair:
-		t.equal++
-	case r.pair == splitPair:
-		t.apart++
-	case used == 0:
-		t.mute++
+	t.addCut(worst, used > 0)
+	if used == 0 {
+		t.dropped.add(r, worst)
 	}
 	count := func(n *int64, yes bool) {
 		if yes {
@@ -92,6 +94,38 @@ func (t *Tally) Add(r Row) {
 	}
 	if t.settings.TrainOnResponsesOnly && !r.IsPair() {
 		t.markers.add(r)
+	}
+}
+
+// addCut counts where a row is cut, and what a row that is trained on loses by it.
+func (t *Tally) addCut(at lossmask.Cut, used bool) {
+	switch at {
+	case lossmask.InPrompt:
+		t.cutInPrompt++
+		if used {
+			t.behind++
+		}
+	case lossmask.InAnswer:
+		t.cutInAnswer++
+		if used {
+			t.ended++
+		}
+	}
+}
+
+// add counts a row that is left out.
+func (d *dropped) add(r Row, cut lossmask.Cut) {
+	switch {
+	case r.pair == equalPair && cut != lossmask.Whole:
+		d.cutEqual++
+	case r.pair == equalPair:
+		d.equal++
+	case r.pair == splitPair:
+		d.apart++
+	case cut == lossmask.InPrompt:
+		d.lost++
+	default:
+		d.mute++
 	}
 }
 
@@ -148,15 +182,18 @@ func (t *Tally) beyondText() string {
 		"at positions that the model does not know; fine_tuner.max_sequence_length = %d would cut them", t.positions, t.positions)
 }
 
-// cuts are the losses after which nothing of a row may be left.
+// cuts are the losses of the rows that are left out, and then those of the rows that are
+// cut and trained on.
 func (t *Tally) cuts() []Loss {
-	limit := fmt.Sprintf("fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
+	tooLong := fmt.Sprintf("they are longer than fine_tuner.max_sequence_length = %d tokens", t.settings.MaxSequenceLength)
 	return t.present(
-		Loss{Rows: t.mute, Text: "have nothing that counts in the loss, and are left out"},
-		Loss{Rows: t.equal, Text: "have the same tokens as chosen and as rejected answer, and are left out"},
-		Loss{Rows: t.apart, Text: "have an answer of several turns that the chat template renders apart, and are left out"},
-		Loss{Rows: t.cutInPrompt, Text: "are cut in the prompt, and lose the answer behind it: they are longer than " + limit},
-		Loss{Rows: t.cutInAnswer, Text: "lose the end of their answer: they are longer than " + limit},
+		Loss{Rows: t.dropped.mute, Text: "have nothing that counts in the loss, and are left out"},
+		Loss{Rows: t.dropped.equal, Text: "have the same tokens as chosen and as rejected answer, and are left out"},
+		Loss{Rows: t.dropped.cutEqual, Text: "have the same tokens as chosen and as rejected answer once they are cut, and are left out: " + tooLong},
+		Loss{Rows: t.dropped.apart, Text: "have an answer of several turns that the chat template renders apart, and are left out"},
+		Loss{Rows: t.dropped.lost, Text: "are cut before their answer, of which nothing is left, and are left out: " + tooLong},
+		Loss{Rows: t.behind, Text: "are cut between their answers, and lose those behind the cut: " + tooLong},
+		Loss{Rows: t.ended, Text: "lose the end of their answer: " + tooLong},
 	)
 }
 

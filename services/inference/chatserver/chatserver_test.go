@@ -248,6 +248,39 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// TestUnwritten: tools and documents that the chat template does not write are refused,
+// whatever the words of the conversation; those that may not be used are not.
+func TestUnwritten(t *testing.T) {
+	t.Parallel()
+	m, tok := base(t) // whose template knows neither
+	r := start(t, served(t, m, tok), Options{})
+	const tools = `"tools": [{"type": "function", "function": {"name": "find_the_boat", "parameters": {}}}]`
+	for more, param := range map[string]string{
+		tools:                                "tools",
+		tools + `, "tool_choice": "auto"`:    "tools",
+		`"documents": [{"text": "At pier"}]`: "documents",
+		tools + `, "tool_choice": "none"`:    "",
+		`"tools": [], "documents": []`:       "",
+	} {
+		res, body := r.post(t, chat, asking("find_the_boat", `"max_tokens": 1, `+more))
+		if param == "" {
+			if res.StatusCode != http.StatusOK {
+				t.Errorf("%s: %d %s", more, res.StatusCode, body)
+			}
+			continue
+		}
+		e := read(t, body).Error
+		if res.StatusCode != http.StatusBadRequest || e == nil || e.Param != param || !strings.HasPrefix(e.Message, param+": the model's chat template does not write them") {
+			t.Errorf("%s: %d %s", more, res.StatusCode, body)
+		}
+	}
+	needs := withTemplate(t, `{% if not tools %}{{ raise_exception('no tools') }}{% endif %}{{ messages[0].content }}`)
+	r = start(t, served(t, m, needs), Options{})
+	if res, body := r.post(t, chat, asking("hi", `"max_tokens": 1, `+tools)); res.StatusCode != http.StatusOK {
+		t.Errorf("a template that wants tools: %d %s", res.StatusCode, body)
+	}
+}
+
 // TestList: the models with all of their names.
 func TestList(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,36 @@ func (m *Model) Prompt(r completionapi.Request) ([]int32, error) {
 	if err != nil {
 		return nil, refusal("messages", err.Error())
 	}
+	if err := m.checkWritten(c, text.Text); err != nil {
+		return nil, err
+	}
 	return m.Tokenizer.Encode(text.Text), nil
+}
+
+// checkWritten returns the error of tools or documents that change nothing in what the
+// chat template writes, so that the model would answer as if they were not there. A
+// template that refuses the conversation without them uses them.
+func (m *Model) checkWritten(c chattemplate.Conversation, text string) error {
+	same := func(c chattemplate.Conversation) bool {
+		without, err := m.Tokenizer.RenderConversation(c)
+		return err == nil && without.Text == text
+	}
+	if c.Tools != nil {
+		without := c
+		without.Tools = nil
+		if same(without) {
+			return refusal("tools", "the model's chat template does not write them, so that the model would not see them; leave them out, "+
+				"or give \"tool_choice\": \"none\", or ask a model whose chat template has tools")
+		}
+	}
+	if c.Documents != nil {
+		without := c
+		without.Documents = nil
+		if same(without) {
+			return refusal("documents", "the model's chat template does not write them, so that the model would not see them; write them into a message")
+		}
+	}
+	return nil
 }
 
 // checkTokens returns the error of a parameter with tokens that the model does not have.

@@ -3,10 +3,12 @@ package datacmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +62,45 @@ func TestPreview(t *testing.T) {
 	}
 	if strings.Contains(out, "She leaves") || strings.Contains(out, "\x1b") {
 		t.Errorf("more rows than one, or colour:\n%s", out)
+	}
+}
+
+// TestPreviewAddsUp: a row of which nothing of the answer is left is cut in its prompt,
+// also where the cut is right before the answer, and it is said that it is left out.
+func TestPreviewAddsUp(t *testing.T) {
+	t.Parallel()
+	const three = `{"question":"Where does the ferry land?","answer":"At pier 4."}
+{"question":"Where does the ferry land?","answer":"At pier 5."}
+{"question":"Where?","answer":"At pier 6."}
+`
+	args := func(limit int) []string {
+		return []string{"DIR/train.jsonl", "--model", model(), "--json", "--set", fmt.Sprintf("fine_tuner.max_sequence_length=%d", limit)}
+	}
+	var p preview.Preview
+	_, out, screen := look(t, map[string]string{"train.jsonl": three}, args(100)...)
+	if err := json.Unmarshal([]byte(out), &p); err != nil || len(p.Rows) != 3 {
+		t.Fatalf("%v\n%s%s", err, out, screen)
+	}
+	first := p.Rows[0].Sequences[0].CountedTokens[0] // the answer begins there
+	p = preview.Preview{}
+	status, out, screen := look(t, map[string]string{"train.jsonl": three}, args(first)...)
+	if err := json.Unmarshal([]byte(out), &p); err != nil || status != 0 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	want := fmt.Sprintf("fine_tuner.training_data_id: 2 of 3 rows are cut before their answer, of which nothing is left, and are left out: they are longer than fine_tuner.max_sequence_length = %d tokens", first)
+	if p.Counts.Read != 3 || p.Counts.Rows != 1 || p.Counts.Dropped != 2 || p.Counts.CutInPrompt != 2 || !slices.Contains(p.Warnings, want) {
+		t.Errorf("%+v, %q; want %q", p.Counts, p.Warnings, want)
+	}
+}
+
+// TestPreviewSaysWhatIsEmpty: rows with empty texts are used, which a note says.
+func TestPreviewSaysWhatIsEmpty(t *testing.T) {
+	t.Parallel()
+	status, out, screen := look(t, map[string]string{"train.jsonl": rows + `{"question":"","answer":""}`}, "DIR/train.jsonl", "--model", model())
+	for _, want := range []string{"1 of 4 rows have an empty question and are used as they are", "1 of 4 rows have an empty answer: a model learns from it to answer nothing"} {
+		if status != 0 || strings.Count(out, "note: fine_tuner.training_data_id: "+want) != 1 {
+			t.Errorf("status %d, not one %q:\n%s%s", status, want, out, screen)
+		}
 	}
 }
 
@@ -162,21 +203,26 @@ func TestPreviewOfASpecification(t *testing.T) {
 func TestPreviewFaults(t *testing.T) {
 	t.Parallel()
 	for says, args := range map[string][]string{
-		"no such file or folder, and no id":           {"DIR/none.jsonl"},
-		"broken.jsonl, line 2":                        {"DIR/broken.jsonl"},
-		`the columns "foo"`:                           {"DIR/foo.jsonl"},
-		"--as tests: want training":                   {"DIR/train.jsonl", "--as", "tests"},
-		"--rows -1: want 0 to 10,000":                 {"DIR/train.jsonl", "--rows", "-1"},
-		"--model DIR/train.jsonl: ":                   {"DIR/train.jsonl", "--model", "DIR/train.jsonl"},
+		"no such file or folder, and no id": {"DIR/none.jsonl"},
+		"broken.jsonl, line 2":              {"DIR/broken.jsonl"},
+		`the columns "foo"`:                 {"DIR/foo.jsonl"},
+		"--as tests: want training":         {"DIR/train.jsonl", "--as", "tests"},
+		"--rows -1: want 0 to 10,000":       {"DIR/train.jsonl", "--rows", "-1"},
+		"--model DIR/train.jsonl: ":         {"DIR/train.jsonl", "--model", "DIR/train.jsonl"},
+		"--model: DIR/g has the GGUF file q4.gguf and no tokenizer.json; tunebus does not read GGUF: name the checkpoint that it was made from": {"DIR/train.jsonl", "--model", "DIR/g"},
+		"--model: DIR/g/q4.gguf is a GGUF file, which tunebus does not read; name the checkpoint that it was made from":                         {"DIR/train.jsonl", "--model", "DIR/g/q4.gguf"},
 		"fine_tuner.base_model_id: ":                  {"DIR/train.jsonl", "--set", "fine_tuner.base_model_id=DIR/adapter"},
 		`fine_tuner.data_format = "csv": not allowed`: {"DIR/train.jsonl", "--set", "fine_tuner.data_format=csv"},
-		"FILE_OR_ID":                                  {},
-		"/dev/zero is a pipe, a socket or a device":   {"/dev/zero"},
+		"FILE_OR_ID": {},
+		"/dev/zero is a pipe, a socket or a device": {"/dev/zero"},
 	} {
 		status, out, screen := look(t, map[string]string{
-			"train.jsonl": rows, "broken.jsonl": "{\"question\":\"q\",\"answer\":\"a\"}\n{\"q", "foo.jsonl": `{"foo":1}`, "adapter/adapter_config.json": "{}",
+			"train.jsonl": rows, "broken.jsonl": "{\"question\":\"q\",\"answer\":\"a\"}\n{\"q", "foo.jsonl": `{"foo":1}`, "adapter/adapter_config.json": "{}", "g/q4.gguf": "x",
 		}, args...)
 		says = strings.TrimPrefix(says, "--model DIR/train.jsonl")
+		if _, rest, ok := strings.Cut(says, "DIR/"); ok {
+			says = rest
+		}
 		if status != 2 || out != "" || !strings.Contains(screen, says) {
 			t.Errorf("%q: status %d, no %q\n%s%s", args, status, says, out, screen)
 		}

@@ -112,6 +112,9 @@ func TestCheckModels(t *testing.T) {
 		want  string
 	}{
 		"no model":        {files: map[string]string{"m/readme": ""}, want: "no config.json"},
+		"GGUF alone":      {files: map[string]string{"m/q4.gguf": "x"}, want: "has the GGUF file q4.gguf and no config.json; tunebus does not read GGUF: name the checkpoint that it was made from, a folder or an id of the Hub with config.json, tokenizer.json and weights in safetensors"},
+		"GGUF, another":   {files: map[string]string{"m/q4.GGUF": "x"}, other: true, want: "has the GGUF file q4.GGUF and no config.json"},
+		"GGUF beside":     {files: map[string]string{"m/q4.gguf": "x", "m/config.json": `{"model_type":"mamba"}`, "m/tokenizer.json": wordPiece}, other: true},
 		"no weights":      {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`}, want: "safetensors"},
 		"tokenizer":       {files: map[string]string{"m/config.json": `{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1}`, "m/model.safetensors": "x", "m/tokenizer.json": wordPiece}, want: "WordPiece"},
 		"other tokenizer": {files: map[string]string{"m/config.json": `{"model_type":"mamba"}`, "m/model.safetensors": "x", "m/tokenizer.json": wordPiece}, other: true},

@@ -105,11 +105,14 @@ type Renderer struct {
 // Model opens the tokenizer and the chat templates of a model folder. name is the
 // folder as the person wrote it.
 func Model(dir, name string) (Renderer, error) {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return Renderer{}, fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+	if err := checkFolder(dir, name); err != nil {
+		return Renderer{}, err
 	}
 	if exists(dir, "adapter_config.json") && !exists(dir, "tokenizer.json") {
 		return Renderer{}, ErrNoTokenizer
+	}
+	if !exists(dir, "tokenizer.json") && llm.GGUF(dir) != "" {
+		return Renderer{}, lacking(dir, name, "tokenizer.json")
 	}
 	tok, err := token.Open(dir)
 	if err != nil {
@@ -134,14 +137,34 @@ func exists(dir, file string) bool {
 	return err == nil
 }
 
+// checkFolder returns the error of a path that is a file.
+func checkFolder(dir, name string) error {
+	info, err := os.Stat(dir)
+	if err != nil || info.IsDir() {
+		return nil
+	}
+	if llm.GGUF(dir) != "" {
+		return fmt.Errorf("%s is a GGUF file, which tunebus does not read; %s", name, llm.InsteadOfGGUF)
+	}
+	return fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+}
+
+// lacking is the error of a folder without a file that every model has.
+func lacking(dir, name, file string) error {
+	if gguf := llm.GGUF(dir); gguf != "" {
+		return fmt.Errorf("%s has the GGUF file %s and no %s; tunebus does not read GGUF: %s", name, gguf, file, llm.InsteadOfGGUF)
+	}
+	return fmt.Errorf("%s is no model: no %s is there", name, file)
+}
+
 // checkFiles returns the error of a path that is no folder of a model: without a
 // configuration, or without weights of any kind.
 func checkFiles(dir, name string) error {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return fmt.Errorf("%s is a file; a model is a folder with config.json, tokenizer.json and weights", name)
+	if err := checkFolder(dir, name); err != nil {
+		return err
 	}
 	if !exists(dir, "adapter_config.json") && !exists(dir, "config.json") {
-		return fmt.Errorf("%s is no model: no config.json is there", name)
+		return lacking(dir, name, "config.json")
 	}
 	for _, kind := range []string{"*.safetensors", "*.bin", "*.gguf", llm.IndexFile} {
 		if found, err := fileglob.In(dir, kind); err != nil || len(found) > 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/pipeline/spec"
 )
 
@@ -21,6 +22,8 @@ func isFolder(name string) (bool, error) {
 	switch {
 	case err == nil && info.IsDir():
 		return true, nil
+	case err == nil && llm.GGUF(name) != "":
+		return false, exit.Input(fmt.Errorf("%s is a GGUF file, which tunebus does not read; %s", name, llm.InsteadOfGGUF))
 	case err == nil:
 		return false, exit.Input(fmt.Errorf("%s is a file; want the folder of a model", name))
 	case !spec.IsHubID(name):

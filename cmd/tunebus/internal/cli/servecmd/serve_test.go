@@ -406,6 +406,7 @@ func TestServeRefusals(t *testing.T) {
 	dir := t.TempDir()
 	clitest.Write(t, dir, "empty", "\n")
 	clitest.Write(t, dir, "short", "abc\n")
+	clitest.Write(t, dir, "model.gguf", "GGUF")
 	clitest.Write(t, dir, "two", "abc\ndef")
 	busy, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -431,6 +432,7 @@ func TestServeRefusals(t *testing.T) {
 		"too large":       {[]string{quickBase(), "--cache-tokens", "9000000000"}, "--cache-tokens 9000000000: the machine has room for the keys and values of "},
 		"names":           {[]string{quickBase(), "./x", "--name", "n"}, "want one name, for one RUN or MODEL"},
 		"no folder":       {append(any, "./nowhere/at/all"), "there is no such folder, and it is no id of the Hub"},
+		"a GGUF file":     {append(any, dir+"/model.gguf"), "model.gguf is a GGUF file, which tunebus does not read; name the checkpoint that it was made from"},
 		"a file":          {append(any, dir+"/short"), "is a file; want the folder of a model"},
 		"too long":        {append(any, quickBase(), "--max-sequence-length", "257"), "was made for 256 tokens"},
 		"small cache":     {append(any, quickBase(), "--cache-tokens", "100"), "one request of base-model may have 256 tokens"},

@@ -114,7 +114,8 @@ func (t *File) encodingError() error {
 	if isWestern(rest) {
 		return fault.At(line, "%s is not UTF-8; %s = \"cp1252\" may be meant", what, key)
 	}
-	return fault.At(line, "%s is not UTF-8; %s names the encoding of the file, such as \"windows-1251\", \"gb18030\" or \"shift_jis\"", what, key)
+	return fault.At(line, "%s is not UTF-8; %s names the encoding of the file, such as \"windows-1252\" or \"iso-8859-1\" (western Europe), "+
+		"\"windows-1251\" (Cyrillic), \"gb18030\" (Chinese) or \"shift_jis\" (Japanese)", what, key)
 }
 
 // isWestern reports whether a text may be in Windows' western encoding: its bytes

@@ -1,14 +1,16 @@
-package metric
+// Package porter is Porter's stemmer with the extensions of NLTK, which the package
+// rouge-score uses.
+package porter
 
 import "strings"
 
 // rule replaces a suffix.
 type rule struct{ suffix, by string }
 
-// stem is Porter's stemmer (Program 14.3, 1980) with the extensions of NLTK. They
+// Stem is Porter's stemmer (Program 14.3, 1980) with the extensions of NLTK. They
 // are NLTK's default, so published ROUGE scores use them; no Go stemmer has them.
 // The word consists of a-z and 0-9 and has more than two letters.
-func stem(word string) string {
+func Stem(word string) string {
 	if fixed, ok := fixedStem(word); ok {
 		return fixed
 	}
