@@ -9,7 +9,7 @@
 //
 // A run is reconciled in these steps, each a type of its own:
 //
-//   - dueQueue says which run is to be reconciled, and when.
+//   - duequeue.Queue says which run is to be reconciled, and when.
 //   - runLeases keeps two trackers from writing one run at the same time.
 //   - reconciler reads the facts, has everything written, and decides what
 //     follows.

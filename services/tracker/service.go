@@ -19,6 +19,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/runindex"
 	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
+	"github.com/tunebus/tunebus/services/tracker/duequeue"
 	"github.com/tunebus/tunebus/services/tracker/livemetrics"
 	"github.com/tunebus/tunebus/services/tracker/mlflowsync"
 	"github.com/tunebus/tunebus/services/tracker/projection"
@@ -43,7 +44,7 @@ const (
 // Service is the tracker.
 type Service struct {
 	runs       untrackedRuns
-	due        *dueQueue
+	due        *duequeue.Queue
 	live       *livemetrics.Forwarder
 	reconciler *reconciler
 	completion *completionPublisher
@@ -70,12 +71,12 @@ type untrackedRuns interface {
 // New returns a tracker.
 func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	cfg = cfg.withDefaults()
-	due := newDueQueue(longestWait)
+	due := duequeue.New(longestWait)
 	list := runlist.NewBuffer(cfg.Reports)
 	index, facts := runlister.New(c), history.New(c)
 	live := livemetrics.New(
 		func(run string, p events.Phase) livemetrics.Reader { return facts.Metrics(run, p) },
-		func(run string) { due.schedule(run, time.Now()) },
+		func(run string) { due.Schedule(run, time.Now()) },
 		cfg.Logger,
 	)
 	leases := runLeases{
@@ -93,7 +94,7 @@ func New(c *conn.Conn, store *artifact.Store, cfg Config) *Service {
 	completion := &completionPublisher{
 		journal:     journal.New(c),
 		list:        list,
-		reschedule:  due.schedule,
+		reschedule:  due.Schedule,
 		quietPeriod: cfg.QuietPeriod,
 		retry:       cfg.Retry,
 		log:         cfg.Logger,
@@ -178,9 +179,9 @@ func (s *Service) handleFact(_ context.Context, d delivery.Delivery) error {
 		s.published.Add(fact.Run)
 	}
 	if fact.Type == events.TypePipelineCompleted {
-		s.due.scheduleNow(fact.Run, d.Sequence)
+		s.due.ScheduleNow(fact.Run, d.Sequence)
 	} else {
-		s.due.scheduleFact(fact.Run, time.Now().Add(s.quietPeriod), d.Sequence)
+		s.due.ScheduleFact(fact.Run, time.Now().Add(s.quietPeriod), d.Sequence)
 	}
 	return nil
 }
@@ -210,7 +211,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-second.C:
 			s.wasBusy.Store(s.recentFacts.Swap(0) > busyFacts)
 		case <-tick.C:
-		case <-s.due.wake:
+		case <-s.due.Wake:
 			if s.isBusy() {
 				continue // the next tick starts the runs that have waited for too long
 			}
@@ -230,7 +231,7 @@ func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sy
 		default:
 			return
 		}
-		run, newest, ok := s.due.pop(time.Now(), busy)
+		run, newest, ok := s.due.Pop(time.Now(), busy)
 		if !ok {
 			<-slots
 			return
@@ -238,7 +239,7 @@ func (s *Service) startDue(ctx context.Context, slots chan struct{}, writing *sy
 		writing.Go(func() {
 			s.reconcileOrReschedule(ctx, run, newest)
 			<-slots
-			s.due.notify()
+			s.due.Notify()
 		})
 	}
 }
@@ -259,7 +260,7 @@ func (s *Service) reconcileOrReschedule(ctx context.Context, run string, newest 
 	default:
 		s.log.Warn("run not written", "run", run, "retry_in", delay, "error", err)
 	}
-	s.due.scheduleFact(run, time.Now().Add(delay), newest)
+	s.due.ScheduleFact(run, time.Now().Add(delay), newest)
 }
 
 // scheduleUnfinished schedules every run of which a killed tracker left half of
@@ -270,7 +271,7 @@ func (s *Service) scheduleUnfinished() {
 		s.log.Warn("half-written reports not found", "folder", s.reports, "error", err)
 	}
 	for _, run := range unfinished {
-		s.due.schedule(run, time.Now())
+		s.due.Schedule(run, time.Now())
 	}
 }
 
@@ -298,7 +299,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		s.log.Warn("untracked runs not listed; each is written after its next fact, or its next listing", "retry_in", sweepRetry, "error", err)
 	}
 	for _, run := range untracked {
-		s.due.schedule(run, time.Now())
+		s.due.Schedule(run, time.Now())
 	}
 	return err
 }

@@ -16,23 +16,32 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
 	"github.com/tunebus/tunebus/pipeline/bus/lease"
+	"github.com/tunebus/tunebus/services/tracker/duequeue"
 	"github.com/tunebus/tunebus/services/tracker/report/runlist"
 )
+
+// expectDue checks which run is due, "" for none.
+func expectDue(t *testing.T, s *Service, at time.Time, want string) {
+	t.Helper()
+	if run, _, ok := s.due.Pop(at, false); run != want || ok != (want != "") {
+		t.Errorf("due: %q, %v; want %q", run, ok, want)
+	}
+}
 
 // TestHandleFact: the end of a run makes it due at once, another fact after a
 // delay, and an invalid subject is a dead letter.
 func TestHandleFact(t *testing.T) {
 	t.Parallel()
-	s := &Service{due: newDueQueue(time.Hour), quietPeriod: time.Hour}
+	s := &Service{due: duequeue.New(time.Hour), quietPeriod: time.Hour}
 	handle := func(subject string) error {
 		return s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: subject}})
 	}
 	if err := errors.Join(handle(accepted.Subject()), handle("pipeline.completed.done")); err != nil {
 		t.Fatal(err)
 	}
-	expectPop(t, s.due, time.Now(), false, "done")
-	expectPop(t, s.due, time.Now(), false, "")
-	expectPop(t, s.due, time.Now().Add(time.Hour), false, "r")
+	expectDue(t, s, time.Now(), "done")
+	expectDue(t, s, time.Now(), "")
+	expectDue(t, s, time.Now().Add(time.Hour), "r")
 	if _, ok := errors.AsType[*delivery.DeadLetterError](handle("nonsense")); !ok {
 		t.Error("an invalid subject is no dead letter")
 	}
@@ -49,7 +58,7 @@ func TestStartDue(t *testing.T) {
 	w := &fakeWriter{}
 	s := &Service{
 		runs:       untracked{"a", "b", "c"},
-		due:        newDueQueue(time.Hour),
+		due:        duequeue.New(time.Hour),
 		reconciler: &newFixture(stored(accepted), w).reconciler,
 		slots:      1,
 		log:        slog.New(slog.DiscardHandler),
@@ -67,7 +76,7 @@ func TestStartDue(t *testing.T) {
 	if w.writes() != 2 {
 		t.Errorf("%d runs were written, want 2", w.writes())
 	}
-	if _, _, ok := s.due.pop(time.Now().Add(time.Second), false); !ok {
+	if _, _, ok := s.due.Pop(time.Now().Add(time.Second), false); !ok {
 		t.Error("the run whose lease is taken is not scheduled again")
 	}
 }
@@ -76,14 +85,14 @@ func TestStartDue(t *testing.T) {
 // scheduled it.
 func TestFactsAreAwaited(t *testing.T) {
 	t.Parallel()
-	s := &Service{due: newDueQueue(time.Hour), reconciler: &newFixture(stored(accepted), &fakeWriter{}).reconciler, slots: 1, log: slog.New(slog.DiscardHandler)}
+	s := &Service{due: duequeue.New(time.Hour), reconciler: &newFixture(stored(accepted), &fakeWriter{}).reconciler, slots: 1, log: slog.New(slog.DiscardHandler)}
 	if err := s.handleFact(t.Context(), delivery.Delivery{Message: codec.Message{Subject: completed.Subject(), Sequence: 2}}); err != nil {
 		t.Fatal(err)
 	}
 	var writing sync.WaitGroup
 	s.startDue(t.Context(), make(chan struct{}, 1), &writing, false)
 	writing.Wait()
-	if run, newest, ok := s.due.pop(time.Now().Add(behindRetry), false); run != "r" || newest != 2 || !ok {
+	if run, newest, ok := s.due.Pop(time.Now().Add(behindRetry), false); run != "r" || newest != 2 || !ok {
 		t.Errorf("%q, %d, %v", run, newest, ok)
 	}
 }
@@ -94,7 +103,7 @@ func TestScheduleUnfinished(t *testing.T) {
 	t.Parallel()
 	w := &fakeWriter{}
 	s := &Service{
-		due:        newDueQueue(time.Hour),
+		due:        duequeue.New(time.Hour),
 		reconciler: &newFixture(stored(accepted, completed, tracked), w).reconciler,
 		reports:    t.TempDir(),
 		slots:      1,
@@ -147,7 +156,7 @@ func TestRunWritesDuringASweep(t *testing.T) {
 		publisher, _ := newPublisher(&steps{})
 		s := &Service{
 			runs:       &unlisted{},
-			due:        newDueQueue(time.Hour),
+			due:        duequeue.New(time.Hour),
 			reconciler: &newFixture(stored(accepted), w).reconciler,
 			completion: publisher,
 			index: runIndexer{
@@ -165,7 +174,7 @@ func TestRunWritesDuringASweep(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		s.due.scheduleNow("r", 0)
+		s.due.ScheduleNow("r", 0)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if w.writes() != 1 {
