@@ -251,8 +251,15 @@ func (s *Saver) due() (step int64, ok bool) {
 	return s.pending.Step, s.pending.Step > 0 && !s.closed
 }
 
-// Newest is the step of the newest checkpoint of the attempt that is registered; 0 without
-// one.
+// Begin notes the step of the checkpoint that the attempt begins with; 0: it begins at the
+// beginning.
+func (s *Saver) Begin(step int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.registered = step
+}
+
+// Newest is the step of the newest checkpoint that is registered; 0 without one.
 func (s *Saver) Newest() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,8 +44,7 @@ type finisher struct {
 	journal eventPublisher
 	history runReader
 	cleaner *cleanup.Cleaner
-	// grace is how long the end of a job may take after a shutdown, and lastCheckpoint
-	// how long a last checkpoint may.
+	// grace is that of a shutdown, of which a last checkpoint has a part.
 	grace, lastCheckpoint time.Duration
 }
 
@@ -126,7 +125,10 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	a.checkpoints.RetryPending(graceCtx)
 	a.checkpoints.Close()
 	if reason == events.EndShutdown {
-		f.sayLost(graceCtx, a, fact)
+		if fact.LostSteps > 0 {
+			a.log.WarnContext(graceCtx, fmt.Sprintf("the last checkpoint was not stored in time, and %d of the %d steps are made again", fact.LostSteps, fact.LastStep),
+				"error", fmt.Errorf("a checkpoint had %s; a longer services.%s.grace, which is %s, gives it more", f.lastCheckpoint, a.req.Phase, f.grace))
+		}
 		return &delivery.RetryAfter{Err: errors.New("the worker stops"), Bounded: true}
 	}
 	try := a.state().Tries() + 1
@@ -136,16 +138,6 @@ func (f *finisher) publishAttemptEnded(graceCtx context.Context, a *attempt, x e
 	}
 	a.log.WarnContext(graceCtx, "attempt ended; trying again", "try", try, "delay", delay, "error", why)
 	return &delivery.RetryAfter{Delay: delay, Err: why, Bounded: true}
-}
-
-// sayLost warns where the last checkpoint of an attempt that was told to stop was not stored
-// in time.
-func (f *finisher) sayLost(ctx context.Context, a *attempt, e events.AttemptEnded) {
-	if e.LostSteps == 0 {
-		return
-	}
-	a.log.WarnContext(ctx, fmt.Sprintf("the last checkpoint was not stored in time, and %d of the %d steps are made again", e.LostSteps, e.LastStep),
-		"error", fmt.Errorf("a checkpoint had %s; a longer services.%s.grace, which is %s, gives it more", f.lastCheckpoint, a.req.Phase, f.grace))
 }
 
 // completed is the fact that the attempt ended the phase.
@@ -200,13 +192,14 @@ func (a *attempt) earlierLogs() (logs []events.Artifact, left int) {
 
 // ended is the fact that the attempt ended without completing the phase.
 func (a *attempt) ended(reason events.EndReason, why error) events.AttemptEnded {
+	last := a.lastStep.Load()
 	return events.AttemptEnded{
 		RunID:     a.req.RunID,
 		Phase:     a.req.Phase,
 		Attempt:   a.number,
 		Reason:    reason,
-		LastStep:  a.lastStep.Load(),
-		LostSteps: a.lostSteps(),
+		LastStep:  last,
+		LostSteps: max(0, last-a.checkpoints.Newest()),
 		EndedAt:   time.Now().UTC(),
 		Error:     engine.Problem(why),
 	}

@@ -237,7 +237,6 @@ type attempt struct {
 	publishedStep int64
 
 	lastStep      atomic.Int64 // how far the engine is
-	resumedFrom   atomic.Int64 // the step of the checkpoint that it began with
 	progress      *progress.Monitor
 	checkpoints   *checkpointing.Saver
 	wakeups       subscription
@@ -269,12 +268,7 @@ func (a *attempt) newestStep() events.Progress {
 // beginsAt notes the step that the engine begins behind, which a checkpoint has.
 func (a *attempt) beginsAt(step int64) {
 	a.lastStep.Store(step)
-	a.resumedFrom.Store(step)
-}
-
-// lostSteps is how many steps of the attempt no checkpoint has.
-func (a *attempt) lostSteps() int64 {
-	return max(0, a.lastStep.Load()-max(a.resumedFrom.Load(), a.checkpoints.Newest()))
+	a.checkpoints.Begin(step)
 }
 
 func (a *attempt) state() *events.PhaseState { return a.run.Phases[a.req.Phase] }

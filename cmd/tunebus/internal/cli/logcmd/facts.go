@@ -31,9 +31,8 @@ func (l *logShower) factLines(m codec.Message) []runlog.Line {
 	case events.AttemptEnded:
 		line.Phase, line.Attempt = e.Phase, e.Attempt
 		line.Text = fmt.Sprintf("ended at step %d, reason %s", e.LastStep, e.Reason)
-		if e.LostSteps > 0 {
-			line.Level = "warning"
-			line.Text += ", " + view.Lost(e)
+		if lost := view.Lost(e); lost != "" {
+			line.Level, line.Text = "warning", line.Text+lost
 		}
 		if e.Error != nil {
 			line.Level, line.Text = "warning", line.Text+": "+e.Error.Code+": "+e.Error.Message

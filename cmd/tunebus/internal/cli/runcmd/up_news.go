@@ -209,11 +209,7 @@ func (r *newsRun) text(fact events.Fact) string {
 		}
 		return text
 	case events.AttemptEnded:
-		lost := ""
-		if f.LostSteps > 0 {
-			lost = ", " + view.Lost(f)
-		}
-		return fmt.Sprintf("%s attempt %d ended, reason %s%s%s", f.Phase, f.Attempt, f.Reason, lost, problem(f.Error))
+		return fmt.Sprintf("%s attempt %d ended, reason %s%s%s", f.Phase, f.Attempt, f.Reason, view.Lost(f), problem(f.Error))
 	case events.PhaseCompleted:
 		if f.Conclusion != events.Success {
 			return fmt.Sprintf("%s %s%s", f.Phase, view.PhaseEnd(f, r.byIntake[f.Phase] == f.Attempt), problem(f.Error))

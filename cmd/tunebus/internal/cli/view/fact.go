@@ -30,11 +30,7 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 		if e.Error != nil {
 			why = ": " + c.errors.once(e.Error.Message)
 		}
-		lost := ""
-		if e.LostSteps > 0 {
-			lost = ", " + Lost(e)
-		}
-		c.Say("%-10s attempt %d ended, reason %s%s%s", e.Phase, e.Attempt, e.Reason, lost, Sentence(why))
+		c.Say("%-10s attempt %d ended, reason %s%s%s", e.Phase, e.Attempt, e.Reason, Lost(e), Sentence(why))
 	case events.PhaseCompleted:
 		c.Say("%-10s %s%s", e.Phase, PhaseEnd(e, c.byIntake[e.Phase] == e.Attempt), strings.Join(figures, ""))
 		for _, n := range Together(c.Unsaid(e.Notes...)) {
@@ -54,9 +50,12 @@ func (c *Console) Fact(e events.Event, figures ...string) {
 	}
 }
 
-// Lost says which steps of an attempt the next one makes again.
+// Lost says which steps of an attempt the next one makes again; nothing where there are none.
 func Lost(e events.AttemptEnded) string {
-	return fmt.Sprintf("%s without a checkpoint: the next attempt goes on behind step %d", Count(int(e.LostSteps), "step"), e.LastStep-e.LostSteps)
+	if e.LostSteps == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s without a checkpoint: the next attempt goes on behind step %d", Count(int(e.LostSteps), "step"), e.LastStep-e.LostSteps)
 }
 
 // PhaseEnd says how a phase ended, and after which time. byIntake is set if intake ended it in
