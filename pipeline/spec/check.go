@@ -40,7 +40,7 @@ func check(s events.Specification) structconf.Faults {
 	finetunes := p.EnableFinetuning
 	infers := p.EnableInference && !p.StopAfterFinetuning
 	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
-	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1, maxTokens)
+	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 2, maxTokens) // one to learn, and one before it
 	c.between("fine_tuner.rank", f.Rank, 1, maxRank)
 	c.belowOne("fine_tuner.lora_dropout", f.LoRADropout)
 	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)

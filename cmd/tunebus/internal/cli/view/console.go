@@ -73,6 +73,9 @@ func (c *Console) Notes(notes structconf.Faults) {
 		c.Say("note: %s", Sentence(n.String()))
 		n.File = ""
 		c.said.isNew(n.String())
+		if n.Value == "" { // the phase that uses what the key names says it without the key
+			c.said.isNew(n.Message)
+		}
 	}
 }
 
