@@ -125,6 +125,9 @@ func readConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
+	if err := errors.Join(checkWritten(body, c), checkHead(body)); err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, err)
+	}
 	c, err = c.complete()
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, err)

@@ -37,11 +37,11 @@ func (q quantisation) readable() bool {
 }
 
 // checkStorage names weights that are quantised, or stored in other files than
-// the engine reads.
-func checkStorage(dir string) error {
+// the engine reads. claimed says that config.json has the weights in nf4.
+func checkStorage(dir string) (claimed bool, err error) {
 	body, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
-		return nil // said elsewhere
+		return false, nil // said elsewhere
 	}
 	var c struct {
 		Quantisation json.RawMessage `json:"quantization_config"`
@@ -49,26 +49,26 @@ func checkStorage(dir string) error {
 	var q *quantisation // nil: the weights are as they are
 	if json.Unmarshal(body, &c) == nil && len(c.Quantisation) > 0 {
 		if err := json.Unmarshal(c.Quantisation, &q); err != nil {
-			return fmt.Errorf("read %s: quantization_config says nothing that can be read: want a table such as {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}",
+			return false, fmt.Errorf("read %s: quantization_config says nothing that can be read: want a table such as {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}",
 				filepath.Join(dir, "config.json"))
 		}
 	}
 	if q != nil && !q.readable() {
 		how, reads := q.name()
-		return &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
+		return false, &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
 	}
 	if exists(filepath.Join(dir, WholeFile)) || exists(filepath.Join(dir, IndexFile)) {
-		return nil
+		return q != nil, nil
 	}
 	for pattern, e := range map[string]StorageError{
 		"pytorch_model*.bin": {How: "in pickle files (%s)", Reads: "transformers reads them, and save_pretrained writes them as safetensors"},
 		"*.gguf":             {How: "in a GGUF file (%s)", Reads: "llama.cpp reads it; the checkpoint that it was made from can be trained here"},
 	} {
 		if found, _ := fs.Glob(os.DirFS(dir), pattern); len(found) > 0 { // the pattern is well-formed
-			return &StorageError{Dir: dir, How: fmt.Sprintf(e.How, filepath.Base(found[0])), Reads: e.Reads}
+			return false, &StorageError{Dir: dir, How: fmt.Sprintf(e.How, filepath.Base(found[0])), Reads: e.Reads}
 		}
 	}
-	return nil
+	return q != nil, nil
 }
 
 // name names the method, and what reads such weights.
