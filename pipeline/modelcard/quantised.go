@@ -22,7 +22,7 @@ func bitsOf(four, eight bool) int {
 
 // scoredBits is to how many bits the base model was brought for the answers that were scored.
 // known is false where there are no scores, or where it is not known who answered how.
-func (c Card) scoredBits() (bits int, known bool) {
+func scoredBits(c Card) (bits int, known bool) {
 	done := c.completed(events.Evaluation)
 	if done == nil || len(done.Scores) == 0 || c.completed(events.Inference) == nil {
 		return 0, false
@@ -33,7 +33,7 @@ func (c Card) scoredBits() (bits int, known bool) {
 
 // quantised says where the base model was in fewer bits than it is stored, and in how many;
 // 0: nowhere.
-func (c Card) quantised() (said string, bits int) {
+func quantised(c Card) (said string, bits int) {
 	if c.Run.Accepted == nil {
 		return "", 0
 	}
@@ -42,7 +42,7 @@ func (c Card) quantised() (said string, bits int) {
 		return "", 0
 	}
 	trained := bitsOf(f.LoadIn4bit, f.LoadIn8bit)
-	scored, known := c.scoredBits()
+	scored, known := scoredBits(c)
 	said = fmt.Sprintf("The adapter was trained on the base model in %d bits", trained)
 	switch {
 	case trained == 0 && (scored == 0 || !known):
@@ -60,8 +60,8 @@ func (c Card) quantised() (said string, bits int) {
 }
 
 // useQuantised writes the lines that load the base model of an adapter as it was in the run.
-func (c Card) useQuantised(b *strings.Builder) {
-	said, bits := c.quantised()
+func useQuantised(b *strings.Builder, c Card) {
+	said, bits := quantised(c)
 	if bits == 0 {
 		return
 	}
@@ -75,8 +75,8 @@ func (c Card) useQuantised(b *strings.Builder) {
 }
 
 // mergedQuantised says of merged weights that those of the run were others.
-func (c Card) mergedQuantised(b *strings.Builder) {
-	if said, bits := c.quantised(); bits > 0 && c.Kind == Merged {
+func mergedQuantised(b *strings.Builder, c Card) {
+	if said, bits := quantised(c); bits > 0 && c.Kind == Merged {
 		fmt.Fprintf(b, "%s. The weights here are those of the base model as it is stored, with the adapter merged into them.\n\n", said)
 	}
 }

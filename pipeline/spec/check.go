@@ -185,7 +185,7 @@ func honoured(name, engine string) []string {
 // reporters checks one name or several, separated by commas.
 func (c *checker) reporters(key, v string, here []string) {
 	for one := range strings.SplitSeq(v, ",") {
-		c.oneOf(key, strings.TrimSpace(one), reporters(), here)
+		c.oneOf(key, strings.TrimSpace(one), pythontrainer.Reporters(), here)
 	}
 }
 

@@ -40,20 +40,12 @@ func (c *checker) data(ctx context.Context, d Data, by Renderer) {
 			var found rendered
 			found, err = d.render(ctx, set, by)
 			c.warn(found.warnings...)
-			c.add(found.notes)
-			c.refuse(found.faults)
+			c.add(found.faults, found.notes)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
 		c.fault(d.Key, err)
 	}
-}
-
-// refuse adds faults.
-func (c *checker) refuse(faults structconf.Faults) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.found.Faults = append(c.found.Faults, faults...)
 }
 
 // builtin reports whether the built-in engine reads the data.

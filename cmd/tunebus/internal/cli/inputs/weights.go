@@ -43,7 +43,7 @@ func (c *checker) weights(key, dir string) Renderer {
 			about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
 			c.faults(about, shown, err)
 		}
-		c.add(finetune.KeyNotes(c.specification.FineTuner, report.Config, finetune.Start{Quantised: report.Quantised > 0, Sees: report.Sees, Adapter: adapter}))
+		c.add(nil, finetune.KeyNotes(c.specification.FineTuner, report.Config, finetune.Start{Quantised: report.Quantised > 0, Sees: report.Sees, Adapter: adapter}))
 	}
 	if err == nil {
 		model := training.Base{Weights: base}
@@ -103,13 +103,14 @@ func (c *checker) faults(key string, shown *strings.Replacer, err error) {
 // note adds notes about what a key names.
 func (c *checker) note(key string, notes []string) {
 	for _, n := range notes {
-		c.add(structconf.Faults{{Key: key, Message: n}})
+		c.add(nil, structconf.Faults{{Key: key, Message: n}})
 	}
 }
 
-// add adds notes.
-func (c *checker) add(notes structconf.Faults) {
+// add adds faults and notes.
+func (c *checker) add(faults, notes structconf.Faults) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.found.Faults = append(c.found.Faults, faults...)
 	c.found.Notes = append(c.found.Notes, notes...)
 }
