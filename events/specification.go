@@ -31,7 +31,7 @@ type FineTuner struct {
 	FullFinetuning    bool    `json:"full_finetuning" default:"false" doc:"train all weights instead of an adapter"`
 	Rank              int     `json:"rank" default:"16" doc:"LoRA: rank of the adapter"`
 	LoRAAlpha         float64 `json:"lora_alpha" default:"16" doc:"LoRA: scaling numerator"`
-	LoRADropout       float64 `json:"lora_dropout" default:"0" doc:"LoRA: dropout before the adapter, from 0 to 1"`
+	LoRADropout       float64 `json:"lora_dropout" default:"0" doc:"LoRA: dropout before the adapter, from 0 to less than 1"`
 	TargetModules     Modules `json:"target_modules" default:"q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" doc:"LoRA: projections that get an adapter, or \"all-linear\""`
 	Bias              string  `json:"bias" default:"none" allowed:"none|all|lora_only" doc:"LoRA: which biases learn"`
 

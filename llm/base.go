@@ -52,7 +52,7 @@ func open(dir string, bits int) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkStorage(dir); err != nil {
+	if _, err := checkStorage(dir); err != nil {
 		return nil, err
 	}
 	files, err := WeightFiles(dir)

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -114,6 +115,9 @@ func readConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read checkpoint: %w", err)
 	}
+	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+		return Config{}, fmt.Errorf("read %s: it begins with a byte order mark (EF BB BF), which JSON does not have; save it as UTF-8 without one", path)
+	}
 	var named struct {
 		ModelType string `json:"model_type"`
 	}
@@ -130,6 +134,9 @@ func readConfig(dir string) (Config, error) {
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
+	}
+	if err := errors.Join(checkWritten(body, c), checkHead(body)); err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	c, err = c.complete()
 	if err != nil {

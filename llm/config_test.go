@@ -83,9 +83,20 @@ func TestNumbersOfConfig(t *testing.T) {
 		{"gemma2", `"query_pre_attn_scalar": 0`, "query_pre_attn_scalar is 0"},
 		{"gemma2", `"final_logit_softcapping": 0`, "final_logit_softcapping is 0"},
 		{"gemma3_text", `"rope_local_base_freq": 0`, "rope_local_base_freq is 0"},
+		{"llama", `"num_key_value_heads": 0`, "config.json: num_key_value_heads is 0; want 1 or more"},
+		{"llama", `"head_dim": 0`, "head_dim is 0; want 1 or more"},
+		{"gemma2", `"head_dim": 0`, "head_dim is 0; want 1 or more"},
+		{"llama", `"hidden_size": 0, "vocab_size": 0`, "vocab_size is 0; want 1 or more\nhidden_size is 0; want 1 or more"},
+		{"qwen3", `"architectures": ["Qwen3ForSequenceClassification"]`, `architecture "Qwen3ForSequenceClassification" (architectures) is unknown to the built-in engine`},
+		{"qwen3", `"architectures": ["Qwen3ForTokenClassification"]`, "models that write texts, such as …ForCausalLM"},
 	} {
 		if _, err := readPlain(t, c.family, c.more); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s, %s: %v, want %q", c.family, c.more, err, c.want)
+		}
+	}
+	for _, more := range []string{`"num_key_value_heads": null, "head_dim": null`, `"architectures": ["LlamaForCausalLM"]`, `"architectures": ["MyLlama"]`, `"architectures": null`} {
+		if c, err := readPlain(t, "llama", more); err != nil || c.KVHeads < 1 || c.HeadDim != 8 {
+			t.Errorf("%s: %v, %+v", more, err, c)
 		}
 	}
 	dir := t.TempDir()
@@ -94,5 +105,17 @@ func TestNumbersOfConfig(t *testing.T) {
 	}
 	if _, err := readConfig(dir); err == nil || !strings.HasSuffix(err.Error(), "config.json: it is of the type array; want an object") {
 		t.Errorf("an array: %v", err)
+	}
+}
+
+// TestByteOrderMark: a mark at the beginning of config.json is named.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("\ufeff{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readConfig(dir); err == nil || !strings.Contains(err.Error(), "byte order mark") {
+		t.Errorf("%v", err)
 	}
 }

@@ -2,7 +2,10 @@ package llm
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 )
 
 // withUsual fills what its family, or most families, have where config.json says nothing.
@@ -14,6 +17,51 @@ func withUsual(c Config) Config {
 	c.EmbeddingMultiplier, c.AttentionMultiplier = cmp.Or(c.EmbeddingMultiplier, d.EmbeddingMultiplier), cmp.Or(c.AttentionMultiplier, d.AttentionMultiplier)
 	c.ResidualMultiplier, c.LogitsScaling = cmp.Or(c.ResidualMultiplier, d.ResidualMultiplier), cmp.Or(c.LogitsScaling, d.LogitsScaling)
 	return c
+}
+
+// checkWritten returns the faults of sizes that config.json has as 0. A size that is left
+// out, or null, has its default; a 0 is none. Of max_position_embeddings a 0 says that it is
+// not known: the engine itself writes it so.
+func checkWritten(body []byte, c Config) error {
+	var whole struct {
+		Text json.RawMessage `json:"text_config"`
+	}
+	if c.sees && json.Unmarshal(body, &whole) == nil && len(whole.Text) > 0 {
+		body = whole.Text
+	}
+	var written map[string]json.RawMessage
+	if err := json.Unmarshal(body, &written); err != nil {
+		return err
+	}
+	var faults []error
+	for _, key := range []string{
+		"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+	} {
+		var n float64
+		if value, is := written[key]; is && string(value) != "null" && json.Unmarshal(value, &n) == nil && n == 0 {
+			faults = append(faults, fmt.Errorf("%s is 0; want 1 or more", key))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkHead refuses a model that is made for something else than to write texts. What its
+// head does would be left out.
+func checkHead(body []byte) error {
+	var c struct {
+		Architectures []string `json:"architectures"`
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return wrongType(err)
+	}
+	for _, name := range c.Architectures {
+		for _, head := range []string{"ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM", "ForMultipleChoice", "ForRewardModel", "RewardModel"} {
+			if strings.HasSuffix(name, head) {
+				return &UnknownArchitectureError{Have: fmt.Sprintf("%q (architectures)", name), Want: "models that write texts, such as …ForCausalLM"}
+			}
+		}
+	}
+	return nil
 }
 
 // checkNumbers checks what the model computes with.

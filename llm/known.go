@@ -39,8 +39,10 @@ type Inspection struct {
 	Untied bool
 	// Ignored are the tensors that are known to be harmless, by their last part.
 	Ignored []string
-	// Quantised are the weights that are stored in four bits.
+	// Quantised are the weights that are stored in four bits; Claimed, whether config.json
+	// says that there are some.
 	Quantised int
+	Claimed   bool
 	// Vision is how many tensors belong to the vision part of the checkpoint, which is
 	// left out; Sees, whether it is one of a model that sees.
 	Vision int
@@ -81,7 +83,8 @@ func Inspect(dir string) (Inspection, error) {
 	if err != nil {
 		return Inspection{}, err
 	}
-	if err := checkStorage(dir); err != nil {
+	claimed, err := checkStorage(dir)
+	if err != nil {
 		return Inspection{}, err
 	}
 	files, err := WeightFiles(dir)
@@ -89,7 +92,7 @@ func Inspect(dir string) (Inspection, error) {
 		return Inspection{}, err
 	}
 	m, seen := newModel(cfg), map[string]bool{}
-	out := Inspection{Config: cfg, Sees: cfg.sees}
+	out := Inspection{Config: cfg, Sees: cfg.sees, Claimed: claimed}
 	var faults tensorFaults
 	var errs []error
 	for _, path := range files {

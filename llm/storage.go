@@ -38,11 +38,11 @@ func (q quantisation) readable() bool {
 }
 
 // checkStorage names weights that are quantised, or stored in other files than
-// the engine reads.
-func checkStorage(dir string) error {
+// the engine reads. claimed says that config.json has the weights in nf4.
+func checkStorage(dir string) (claimed bool, err error) {
 	body, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
-		return nil // said elsewhere
+		return false, nil // said elsewhere
 	}
 	var c struct {
 		Quantisation json.RawMessage `json:"quantization_config"`
@@ -50,21 +50,21 @@ func checkStorage(dir string) error {
 	var q *quantisation // nil: the weights are as they are
 	if json.Unmarshal(body, &c) == nil && len(c.Quantisation) > 0 {
 		if err := json.Unmarshal(c.Quantisation, &q); err != nil {
-			return fmt.Errorf("read %s: quantization_config says nothing that can be read: want a table such as {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}",
+			return false, fmt.Errorf("read %s: quantization_config says nothing that can be read: want a table such as {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}",
 				filepath.Join(dir, "config.json"))
 		}
 	}
 	if q != nil && !q.readable() {
 		how, reads := q.name()
-		return &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
+		return false, &StorageError{Dir: dir, How: how, Reads: reads + "; the checkpoint that they were made from can be trained here"}
 	}
 	if exists(filepath.Join(dir, WholeFile)) || exists(filepath.Join(dir, IndexFile)) {
-		return nil
+		return q != nil, nil
 	}
 	if found, _ := fs.Glob(os.DirFS(dir), "pytorch_model*.bin"); len(found) > 0 { // the pattern is well-formed
-		return &StorageError{Dir: dir, How: fmt.Sprintf("in pickle files (%s)", filepath.Base(found[0])), Reads: "transformers reads them, and save_pretrained writes them as safetensors"}
+		return false, &StorageError{Dir: dir, How: fmt.Sprintf("in pickle files (%s)", filepath.Base(found[0])), Reads: "transformers reads them, and save_pretrained writes them as safetensors"}
 	}
-	return checkGGUF(dir)
+	return q != nil, checkGGUF(dir)
 }
 
 // checkGGUF names the GGUF file that a folder has.

@@ -72,6 +72,10 @@ func Check(dir, tokens string) (Report, error) {
 	if seen.Quantised > 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf("%d weights are stored in nf4 (bitsandbytes): the built-in engine reads them as bitsandbytes does, and keeps them as float32 in memory", seen.Quantised))
 	}
+	if seen.Claimed && seen.Quantised == 0 {
+		out.Notes = append(out.Notes, "config.json has a quantization_config of bitsandbytes, and no weight is stored in nf4: the built-in engine reads the weights as they are stored; "+
+			"transformers takes the quantization_config at its word, so take it out of config.json")
+	}
 	if len(seen.Ignored) > 0 {
 		slices.Sort(seen.Ignored)
 		out.Notes = append(out.Notes, "tensors that follow from config.json are left out: "+strings.Join(seen.Ignored, ", "))

@@ -177,6 +177,20 @@ func TestAnotherHead(t *testing.T) {
 	}
 }
 
+// TestClaimedQuantisation: a quantization_config over weights that are no nf4 is a note, since
+// the engine goes by the weights.
+func TestClaimedQuantisation(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	edit(t, filepath.Join(dir, "config.json"), func(c map[string]any) {
+		c["quantization_config"] = map[string]any{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}
+	})
+	report, err := checkpoint.Check(dir, dir)
+	if err != nil || len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "no weight is stored in nf4: the built-in engine reads the weights as they are stored") {
+		t.Errorf("%q, %v", report.Notes, err)
+	}
+}
+
 // TestCheckFaults: what cannot be used is named with what is there instead.
 func TestCheckFaults(t *testing.T) {
 	t.Parallel()

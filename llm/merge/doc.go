@@ -6,5 +6,5 @@
 // PEFT's merge_and_unload does: W + scale·B·A in float32, rounded to the type
 // that is written.
 //
-//	untied, err := merge.Write(ctx, merge.Options{From: "base", Adapter: "adapter", To: "merged"})
+//	written, err := merge.Write(ctx, merge.Options{From: "base", Adapter: "adapter", To: "merged"})
 package merge

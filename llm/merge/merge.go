@@ -45,13 +45,21 @@ func Bytes(dir string) (int64, error) {
 	return n, s.close()
 }
 
+// Written is what a caller has to know of weights that were written.
+type Written struct {
+	// Untied says that the head is no longer the embedding, which config.json has to say.
+	Untied bool
+	// Rounded is the type that weights with the adapter were rounded to, such as
+	// "bfloat16"; empty: they are in float32, as they were computed.
+	Rounded string
+}
+
 // Write writes model.safetensors, or several such files and their index. What
-// else belongs to the checkpoint, such as config.json, is the caller's to copy. untied
-// says that the head is no longer the embedding, which config.json has to say.
-func Write(ctx context.Context, o Options) (untied bool, err error) {
+// else belongs to the checkpoint, such as config.json, is the caller's to copy.
+func Write(ctx context.Context, o Options) (out Written, err error) {
 	from, err := open(o.From)
 	if err != nil {
-		return false, err
+		return out, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	if o.ShardBytes <= 0 {
@@ -64,19 +72,20 @@ func Write(ctx context.Context, o Options) (untied bool, err error) {
 	if o.DType != "" {
 		var ok bool
 		if m.dtype, ok = safetensors.DType(o.DType); !ok {
-			return false, fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
+			return out, fmt.Errorf("type %q is none of float32, float16, bfloat16", o.DType)
 		}
 	}
 	if o.Adapter != "" {
 		if m.adapter, err = llm.OpenAdapter(o.Adapter); err != nil {
-			return false, err
+			return out, err
 		}
 		defer func() { err = errors.Join(err, m.adapter.Close()) }()
 		if err := m.match(); err != nil {
-			return false, err
+			return out, err
 		}
 	}
-	return m.untied, m.write(ctx)
+	err = m.write(ctx)
+	return Written{Untied: m.untied, Rounded: m.rounded}, err
 }
 
 // merger is one call of Write.
@@ -89,6 +98,7 @@ type merger struct {
 	// replaced are the weights that the adapter has others for.
 	replaced map[string]bool
 	untied   bool
+	rounded  string // see Written
 }
 
 // match finds the weights that the adapter is on.
@@ -197,6 +207,9 @@ func (m *merger) writeTensor(ctx context.Context, w *safetensors.Writer, written
 	}
 	add := func([]float32, int) {}
 	if adapted {
+		if written.DType != safetensors.F32 {
+			m.rounded = safetensors.TypeName(written.DType)
+		}
 		to, err := m.adapter.Adapted(module, rows, columns)
 		if err != nil {
 			return err

@@ -123,8 +123,9 @@ func TestMerge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, OnBytes: func(n int64) { read1 += n }}); err != nil {
-				t.Fatal(err)
+			written, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, OnBytes: func(n int64) { read1 += n }})
+			if err != nil || (written.Rounded == "") != (dtype == "float32") {
+				t.Fatalf("%+v, %v", written, err)
 			}
 			if read1 != total || total == 0 {
 				t.Errorf("told of %d bytes of %d", read1, total)
@@ -173,8 +174,9 @@ func TestShardsAndTypes(t *testing.T) {
 	t.Parallel()
 	base, adapter := folders(t, "float32")
 	to := t.TempDir()
-	if _, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, DType: "bfloat16", ShardBytes: 3000}); err != nil {
-		t.Fatal(err)
+	written, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to, DType: "bfloat16", ShardBytes: 3000})
+	if err != nil || written.Rounded != "bfloat16" {
+		t.Fatalf("%+v, %v", written, err)
 	}
 	files, err := llm.WeightFiles(to)
 	if err != nil || len(files) < 3 || !strings.Contains(files[0], "-of-0000") {
@@ -343,9 +345,9 @@ func TestSeeingHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	untied, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to})
+	written, err := merge.Write(t.Context(), merge.Options{From: base, Adapter: adapter, To: to})
 	all := read(t, to)
-	if _, ok := all["language_model.lm_head.weight"]; err != nil || !untied || !ok {
-		t.Errorf("untied %t (%v): the head is at its place: %t", untied, err, ok)
+	if _, ok := all["language_model.lm_head.weight"]; err != nil || !written.Untied || !ok {
+		t.Errorf("untied %t (%v): the head is at its place: %t", written.Untied, err, ok)
 	}
 }

@@ -25,8 +25,8 @@ func DType(name string) (dtype string, ok bool) {
 	return dtype, ok
 }
 
-// typeName is how Python calls a type.
-func typeName(dtype string) string {
+// TypeName is how Python calls a type.
+func TypeName(dtype string) string {
 	for _, name := range []string{"float32", "float16", "bfloat16"} {
 		if is, _ := DType(name); is == dtype {
 			return name

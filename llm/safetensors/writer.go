@@ -92,7 +92,7 @@ func (w *Writer) Write(values []float32) error {
 		if i := firstNotFinite(w.buf, t.DType); i >= 0 && !w.any {
 			w.failed = true
 			before := w.written * t.Size() / max(1, t.Bytes)
-			return &RangeError{Tensor: t.Name, DType: typeName(t.DType), Index: int(before) + i, Count: int(t.Size()), Value: values[i]}
+			return &RangeError{Tensor: t.Name, DType: TypeName(t.DType), Index: int(before) + i, Count: int(t.Size()), Value: values[i]}
 		}
 		if err := w.add(t, w.buf); err != nil {
 			return err

@@ -84,3 +84,54 @@ func TestCard(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantisedBase: the card of an adapter says on which base model it was trained and scored,
+// and how that is loaded.
+func TestQuantisedBase(t *testing.T) {
+	t.Parallel()
+	const (
+		four  = `BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)`
+		eight = "BitsAndBytesConfig(load_in_8bit=True)"
+	)
+	for name, c := range map[string]struct {
+		trained, scored int
+		change          func(*events.Run)
+		says            []string // none: nothing is said
+	}{
+		"not quantised":     {0, 0, nil, nil},
+		"both in 4 bits":    {4, 4, nil, []string{"trained on the base model in 4 bits, and the scores above are those of that base model", four}},
+		"trained in 4 bits": {4, 0, nil, []string{"in 4 bits; the scores above are those of the base model as it is stored, with", four}},
+		"scored in 8 bits":  {0, 8, nil, []string{"The scores above are those of the base model in 8 bits", eight}},
+		"4 and 8 bits":      {4, 8, nil, []string{"in 4 bits; the scores above are those of the base model in 8 bits", four}},
+		"no scores":         {4, 4, func(r *events.Run) { delete(r.Phases, events.Evaluation) }, []string{"in 4 bits. The lines above", four}},
+		"a server answered": {4, 0, func(r *events.Run) { r.Accepted.Specification.Inferencer.Engine = "openai" }, []string{"in 4 bits. The lines above", four}},
+		"stored in 4 bits": {8, 0, func(r *events.Run) {
+			r.Phases[events.Finetune].Completed.Used = map[string]string{"fine_tuner.load_in_4bit": "true", "fine_tuner.load_in_8bit": "false"}
+		}, nil},
+		"all weights": {4, 0, func(r *events.Run) { r.Accepted.Specification.FineTuner.FullFinetuning = true }, nil},
+	} {
+		run := scoredRun()
+		run.Phases[events.Inference] = &events.PhaseState{Completed: &events.PhaseCompleted{Conclusion: events.Success}}
+		f, i := &run.Accepted.Specification.FineTuner, &run.Accepted.Specification.Inferencer
+		f.LoadIn4bit, f.LoadIn8bit, i.LoadIn4bit, i.LoadIn8bit = c.trained == 4, c.trained == 8, c.scored == 4, c.scored == 8
+		if c.change != nil {
+			c.change(&run)
+		}
+		var b strings.Builder
+		if err := modelcard.Write(&b, modelcard.Card{Run: run, Kind: modelcard.Adapter, Base: "owner/base"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(b.String(), says) {
+				t.Errorf("%s: the card lacks %q\n%s", name, says, b.String())
+			}
+		}
+		var merged strings.Builder
+		if err := modelcard.Write(&merged, modelcard.Card{Run: run, Kind: modelcard.Merged, Base: "owner/base"}); err != nil || strings.Contains(merged.String(), "The weights here are those of the base model as it is stored") != (len(c.says) > 0) {
+			t.Errorf("%s: merged: %v\n%s", name, err, merged.String())
+		}
+		if said := strings.Contains(b.String(), "BitsAndBytesConfig"); said != (len(c.says) > 0) {
+			t.Errorf("%s: it is said %t\n%s", name, said, b.String())
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 func (c Card) use(b *strings.Builder) {
 	b.WriteString("## Use\n\nThe lines below are run in the folder of this file, or take its path instead of `.`.\n\n")
 	if c.Kind != Adapter {
+		mergedQuantised(b, c)
 		b.WriteString("```python\n" +
 			"from transformers import pipeline\n\n" +
 			"chat = pipeline(\"text-generation\", model=\".\")\n" +
@@ -30,6 +31,7 @@ func (c Card) use(b *strings.Builder) {
 		"chat = pipeline(\"text-generation\", model=model, tokenizer=tokenizer)\n" +
 		c.ask() +
 		"```\n\n")
+	useQuantised(b, c)
 	more := ""
 	const vllmRank = 16 // what vLLM takes unless it is told otherwise
 	if c.Run.Accepted != nil && c.tuner().Rank > vllmRank {

@@ -40,7 +40,7 @@ func check(s events.Specification) structconf.Faults {
 	finetunes := p.EnableFinetuning
 	infers := p.EnableInference && !p.StopAfterFinetuning
 	evaluates := p.EnableEvaluation && !p.StopAfterFinetuning && !p.StopAfterInference
-	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 1, maxTokens)
+	c.between("fine_tuner.max_sequence_length", f.MaxSequenceLength, 2, maxTokens) // one to learn, and one before it
 	c.between("fine_tuner.rank", f.Rank, 1, maxRank)
 	c.belowOne("fine_tuner.lora_dropout", f.LoRADropout)
 	c.positive("fine_tuner.lora_alpha", f.LoRAAlpha)
@@ -65,9 +65,9 @@ func check(s events.Specification) structconf.Faults {
 	c.between("fine_tuner.seed", f.Seed, 0, math.MaxUint32)
 	c.upTo("fine_tuner.weight_decay", f.WeightDecay, 1)
 	c.upTo("fine_tuner.max_grad_norm", f.MaxGradNorm, 1e9)
-	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizerargs.Optimizers())
-	c.reporters("fine_tuner.report_to", f.ReportTo)
-	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), checkpointings())
+	c.oneOf("fine_tuner.optimizer", f.Optimizer, optimizerargs.Optimizers(), honoured("optimizer", engineOf(s, events.Finetune)))
+	c.reporters("fine_tuner.report_to", f.ReportTo, honoured("report_to", engineOf(s, events.Finetune)))
+	c.oneOf("fine_tuner.use_gradient_checkpointing", string(f.UseGradientCheckpointing), checkpointings(), nil)
 	c.require(!f.LoadIn4bit || !f.LoadIn8bit, "fine_tuner.load_in_8bit", "true", "load_in_4bit and load_in_8bit cannot both be true")
 	c.between("fine_tuner.dataset_num_proc", f.DatasetNumProc, 1, maxBatch)
 	c.require(f.FullFinetuning || len(f.TargetModules) > 0,
@@ -142,7 +142,7 @@ func (c *checker) between(key string, v, low, high int) {
 
 func (c *checker) belowOne(key string, v float64) {
 	if !(v >= 0 && v < 1) { // also true for NaN
-		c.require(false, key, fmt.Sprint(v), "out of range", "0 to less than 1")
+		c.require(false, key, fmt.Sprint(v), "out of range", "from 0 to less than 1")
 	}
 }
 
@@ -159,16 +159,33 @@ func (c *checker) positive(key string, v float64) {
 }
 
 // oneOf checks a name. An empty one asks for nothing.
-func (c *checker) oneOf(key, v string, known []string) {
-	if v != "" && !slices.Contains(known, v) {
+// oneOf checks a name. here are those of the known ones that the engine has; nil: all, as far
+// as is known.
+func (c *checker) oneOf(key, v string, known, here []string) {
+	switch {
+	case v == "" || slices.Contains(known, v):
+	case len(here) > 0:
+		c.require(false, key, strconv.Quote(v), "not allowed"+suggestion(v, known), strings.Join(here, ", ")+"; the built-in engine has no others, and what a Python engine has its trainer says")
+	default:
 		c.require(false, key, strconv.Quote(v), "not allowed"+suggestion(v, known), strings.Join(known, ", "))
 	}
 }
 
+// honoured are the names of a key of fine-tuning that an engine has, the default first; nil:
+// its trainer says it.
+func honoured(name, engine string) []string {
+	for _, s := range Supports("fine_tuner", name) {
+		if s.Engine == engine && len(s.Values) > 0 {
+			return append([]string{Value(Defaults(), "fine_tuner."+name)}, s.Values...)
+		}
+	}
+	return nil
+}
+
 // reporters checks one name or several, separated by commas.
-func (c *checker) reporters(key, v string) {
+func (c *checker) reporters(key, v string, here []string) {
 	for one := range strings.SplitSeq(v, ",") {
-		c.oneOf(key, strings.TrimSpace(one), reporters())
+		c.oneOf(key, strings.TrimSpace(one), pythontrainer.Reporters(), here)
 	}
 }
 

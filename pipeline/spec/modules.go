@@ -13,8 +13,7 @@ import (
 const allLinear = "all-linear"
 
 // AdapterModules are the modules that the built-in engine can put an adapter on. Phi has
-// the last two, in the place of the first three and of gate_proj and up_proj: which of them
-// a model has is known once it is read.
+// the last two in the place of five others.
 func AdapterModules() []string {
 	return []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj"}
 }

@@ -2,10 +2,10 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
+	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 )
 
 // Metrics returns the allowed values of evaluator.metrics. The services compute
@@ -36,7 +36,7 @@ func KnownValues(key string) []string {
 	case "fine_tuner.optimizer":
 		return optimizerargs.Optimizers()
 	case "fine_tuner.report_to":
-		return reporters()
+		return pythontrainer.Reporters()
 	case "fine_tuner.use_gradient_checkpointing":
 		return checkpointings()
 	}
@@ -45,24 +45,6 @@ func KnownValues(key string) []string {
 
 // checkpointings are the values of use_gradient_checkpointing.
 func checkpointings() []string { return []string{"true", "false", "unsloth"} }
-
-// reporters are the names of report_to: the integrations of Transformers 5.24, "all"
-// and "none".
-func reporters() []string {
-	return []string{
-		"mlflow", "none", "all", "wandb", "tensorboard", "trackio", "comet_ml", "neptune", "clearml", "dvclive", "swanlab",
-		"azure_ml", "codecarbon", "dagshub", "flyte", "kubeflow",
-	}
-}
-
-// ReportsTo reports whether a value of report_to, one name or several separated by
-// commas, has a name.
-func ReportsTo(value, name string) bool {
-	return slices.ContainsFunc(strings.Split(value, ","), func(one string) bool {
-		one = strings.TrimSpace(one)
-		return one == name || one == "all"
-	})
-}
 
 // CheckModelName returns an error for a name that MLflow takes for no registered
 // model. Source: MLflow, utils/validation.py.

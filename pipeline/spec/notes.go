@@ -8,6 +8,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/spec/optimizerargs"
+	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
@@ -100,7 +101,7 @@ func voidKeys(s events.Specification, set map[string]string) []voidKey {
 	void(!f.TrainOnResponsesOnly && f.Method != dpo, "fine_tuner.train_on_responses_only = false, with which every token counts",
 		"fine_tuner.train_on", "fine_tuner.question_part", "fine_tuner.answer_part")
 	void(f.LogSteps == 1, "fine_tuner.log_steps = 1, which logs every step", "fine_tuner.log_first_step")
-	void(!ReportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
+	void(!pythontrainer.ReportsTo(f.ReportTo, "wandb"), "fine_tuner.report_to does not name wandb", "fine_tuner.wandb_project_name")
 	void(!f.PushToHub, "fine_tuner.push_to_hub = false", "fine_tuner.hub_model_id")
 	void(!f.PushToHub && i.HFUserID == "" && e.HFUserID == "", "fine_tuner.push_to_hub = false, and no hf_user_id names an account to push to", "fine_tuner.push_always")
 	void(f.SystemPromptOverrideText != "", "fine_tuner.system_prompt_override_text wins over the column", "fine_tuner.system_prompt_column")

@@ -63,7 +63,7 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 		"fine_tuner.seed":                           {"-1", "4294967296"},
 		"fine_tuner.log_steps":                      {"0"},
 		"fine_tuner.device_train_batch_size":        {"0", "1048577"},
-		"fine_tuner.max_sequence_length":            {"0", "16777217"},
+		"fine_tuner.max_sequence_length":            {"0", "1", "16777217"},
 		"inferencer.temperature":                    {"-0.1", "101", "nan", "inf"},
 		"inferencer.top_p":                          {"-0.1", "1.1", "nan"},
 		"inferencer.top_k":                          {"-1"},
@@ -102,6 +102,17 @@ func TestValuesThatNobodyKnows(t *testing.T) {
 	}
 	if _, faults := decode(t, "fine_tuner.optimizer=adamw_torsh"); !strings.Contains(faults.Error(), `did you mean "adamw_torch"?`) {
 		t.Errorf("no suggestion: %s", faults)
+	}
+	for _, c := range []struct{ set, engine, says, not string }{
+		{"fine_tuner.optimizer=lion", "builtin", "(allowed: adamw_torch, adamw, adamw_torch_fused, paged_adamw_32bit, adamw_8bit, adamw_bnb_8bit, paged_adamw_8bit, sgd, adafactor; the built-in engine", "galore"},
+		{"fine_tuner.report_to=paper", "builtin", "(allowed: mlflow, none; the built-in engine has no others", "wandb"},
+		{"fine_tuner.optimizer=lion", "trl", "galore_adamw", "the built-in engine"},
+		{"fine_tuner.lora_dropout=1", "builtin", "(allowed: from 0 to less than 1)", "; "},
+	} {
+		_, faults := decode(t, c.set, "fine_tuner.engine="+c.engine)
+		if text := faults.Error(); len(faults) != 1 || !strings.Contains(text, c.says) || strings.Contains(text, c.not) {
+			t.Errorf("%s of %s: %s", c.set, c.engine, text)
+		}
 	}
 	for _, elsewhere := range []string{"fine_tuner.engine=trl", "fine_tuner.full_finetuning=true", "pipeline.enable_finetuning=false"} {
 		if _, faults := decode(t, "fine_tuner.target_modules=c_attn", elsewhere); len(faults) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
@@ -12,6 +13,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/spec/used"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/finetune/inputs"
 )
 
@@ -49,12 +51,6 @@ func fetchBase(ctx context.Context, job *engine.Job) (baseModel, error) {
 // to be trained. An adapter that is there already is trained further, or merged
 // into the weights.
 func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
-	if b.quantised && bits(s) == 8 {
-		b.notes = append(b.notes, fmt.Sprintf("fine_tuner.load_in_8bit = true has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID))
-	}
-	if b.sees && s.FullFinetuning {
-		b.notes = append(b.notes, "fine_tuner.full_finetuning = true: the result is the text part as a model of its own, without the vision part; an adapter fits the whole model")
-	}
 	model, err := llm.OpenQuantised(b.Weights, bits(s))
 	if err == nil && b.Adapter != "" {
 		err = model.LoadAdapter(b.Adapter)
@@ -62,6 +58,7 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 	if err != nil {
 		return nil, engine.Permanent("bad_model", err)
 	}
+	b.notes = append(b.notes, KeyNotes(s, model.Config(), Start{Quantised: b.quantised, Sees: b.sees, Adapter: b.Adapter != ""}).Lines()...)
 	switch {
 	case s.FullFinetuning && b.Adapter != "":
 		b.notes = append(b.notes, "fine_tuner.base_model_id is an adapter: it was merged into its base model, and all weights are trained")
@@ -70,7 +67,6 @@ func (b *baseModel) open(s events.FineTuner) (*llm.Model, error) {
 	case b.Adapter != "":
 		err = model.SetDropout(s.LoRADropout)
 	default:
-		b.notes = append(b.notes, AdapterNotes(s, model.Config())...)
 		err = model.AttachLoRA(wanted(s))
 	}
 	return model, engine.Permanent("bad_adapter", err)
@@ -125,18 +121,36 @@ func CheckAdapter(s events.FineTuner, of llm.Config) (key string, err error) {
 	return "fine_tuner.target_modules", err
 }
 
-// AdapterNotes say what is unusual about a new adapter on a model. It is empty if
-// all weights are trained.
-func AdapterNotes(s events.FineTuner, of llm.Config) (notes []string) {
-	if s.FullFinetuning {
-		return nil
+// Start is what a training starts from: weights that are stored in 4 bits, a model that
+// sees, an adapter.
+type Start struct{ Quantised, Sees, Adapter bool }
+
+// KeyNotes say what is unusual about keys on the model that a training starts from. They
+// are known before the training, and are among its notes.
+func KeyNotes(s events.FineTuner, of llm.Config, from Start) structconf.Faults {
+	var notes structconf.Faults
+	if from.Quantised && bits(s) == 8 {
+		notes = append(notes, structconf.Fault{Key: "fine_tuner.load_in_8bit", Value: "true", Message: fmt.Sprintf(
+			"has no effect on the weights of fine_tuner.base_model_id = %q that are stored in nf4 (bitsandbytes): they stay in 4 bits", s.BaseModelID)})
 	}
+	if from.Sees && s.FullFinetuning {
+		notes = append(notes, structconf.Fault{Key: "fine_tuner.full_finetuning", Value: "true", Message: "the result is the text part as a model of its own, " +
+			"without the vision part; an adapter fits the whole model"})
+	}
+	if s.FullFinetuning || from.Adapter {
+		return notes
+	}
+	return append(notes, adapterNotes(s, of)...)
+}
+
+// adapterNotes say what is unusual about a new adapter on a model.
+func adapterNotes(s events.FineTuner, of llm.Config) (notes structconf.Faults) {
 	if s.Bias != "" && s.Bias != "none" && wanted(s).Biases(of) == 0 {
-		notes = append(notes, fmt.Sprintf("fine_tuner.bias = %q: there are no such biases in the model, and none learns", s.Bias))
+		notes = append(notes, structconf.Fault{Key: "fine_tuner.bias", Value: strconv.Quote(s.Bias), Message: "there are no such biases in the model, and none learns"})
 	}
 	if modules, side := wanted(s).Excess(of); len(modules) > 0 {
-		notes = append(notes, fmt.Sprintf("fine_tuner.rank = %d is above the shorter side of %s, which is %d: so many more weights are trained and stored, and they add nothing",
-			s.Rank, strings.Join(modules, ", "), side))
+		notes = append(notes, structconf.Fault{Key: "fine_tuner.rank", Value: strconv.Itoa(s.Rank), Message: fmt.Sprintf(
+			"is above the shorter side of %s, which is %d: so many more weights are trained and stored, and they add nothing", strings.Join(modules, ", "), side)})
 	}
 	return notes
 }

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -94,8 +95,16 @@ func CheckMemory(host hostmemory.Host, s events.FineTuner, base inputs.Base, qua
 
 // parts says what memory is for.
 func parts(m llm.Memory) string {
-	return fmt.Sprintf("weights %s, gradients %s, optimizer %s, activations %s, other %s", hostmemory.Size(m.Weights), hostmemory.Size(m.Gradients),
-		hostmemory.Size(m.Optimizer), hostmemory.Size(m.Activations), hostmemory.Size(m.Other))
+	var said []string
+	for _, part := range []struct {
+		name  string
+		bytes int64
+	}{{"weights", m.Weights}, {"gradients", m.Gradients}, {"optimizer", m.Optimizer}, {"activations", m.Activations}, {"other", m.Other}} {
+		if part.bytes > 0 { // the gradients may have no optimizer that keeps anything
+			said = append(said, part.name+" "+hostmemory.Size(part.bytes))
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // remedy is a change of a specification that may have a training take less memory.
@@ -131,37 +140,71 @@ func (b *baseModel) remedies(s events.FineTuner, r rows) (out []remedy) {
 }
 
 // advice says what a training that needs so much memory would need if a key were another
-// one, of the keys with which it would be much less.
+// one. Where no key alone is enough, it names several together, and says so if they are
+// not enough either.
 func (b *baseModel) advice(s events.FineTuner, r rows, needs, free int64) string {
 	var said []string
-	all, allRows := s, r
-	least := needs
 	for _, one := range b.remedies(s, r) {
-		changed, changedRows := s, r
-		one.change(&changed, &changedRows)
-		m, err := b.memory(changed, changedRows)
-		if err != nil || m.Sum() > needs*19/20 {
-			continue
-		}
-		one.change(&all, &allRows)
-		said = append(said, fmt.Sprintf("%s with %s", hostmemory.Size(m.Sum()), one.key))
-		least = min(least, m.Sum())
-	}
-	if len(said) > 1 {
-		if m, err := b.memory(all, allRows); err == nil && m.Sum() < least {
-			said, least = append(said, hostmemory.Size(m.Sum())+" with all of these"), m.Sum()
+		if m, _, _ := b.with(one, s, r); m <= free {
+			said = append(said, fmt.Sprintf("%s with %s", hostmemory.Size(m), one.key))
 		}
 	}
-	switch n := len(said); n {
-	case 0:
+	if len(said) > 0 {
+		return "It would need " + listed(said, "or")
+	}
+	keys, least := b.together(s, r, needs, free)
+	switch {
+	case len(keys) == 0:
 		return "Train a smaller model, or where there is more memory"
-	case 1:
-	default:
-		said = slices.Concat(said[:n-2], []string{said[n-2] + ", and " + said[n-1]})
+	case least > free:
+		return fmt.Sprintf("It would need %s with %s; that is still too much, so take a smaller model, or train where there is more memory", hostmemory.Size(least), listed(keys, "and"))
 	}
-	out := "It would need " + strings.Join(said, ", ")
-	if least > free {
-		out += "; that is still too much, so take a smaller model, or train where there is more memory"
+	return fmt.Sprintf("It would need %s with %s together", hostmemory.Size(least), listed(keys, "and"))
+}
+
+// with is how much memory a training takes with a remedy, and the training that it makes.
+// What cannot be trained so takes all that there is.
+func (b *baseModel) with(one remedy, s events.FineTuner, r rows) (int64, events.FineTuner, rows) {
+	one.change(&s, &r)
+	m, err := b.memory(s, r)
+	if err != nil {
+		return math.MaxInt64, s, r
 	}
-	return out
+	return m.Sum(), s, r
+}
+
+// together takes the remedy that saves most, and then the next one, until the training fits
+// or none saves a twentieth any more. It returns the keys, and what they leave.
+func (b *baseModel) together(s events.FineTuner, r rows, needs, free int64) (keys []string, least int64) {
+	for least = needs; least > free; {
+		best, bestKey, bestS, bestR := least*19/20, "", s, r
+		for _, one := range b.remedies(s, r) {
+			if slices.ContainsFunc(keys, func(k string) bool { return keyOf(k) == keyOf(one.key) }) {
+				continue
+			}
+			if m, changed, changedRows := b.with(one, s, r); m <= best {
+				best, bestKey, bestS, bestR = m, one.key, changed, changedRows
+			}
+		}
+		if bestKey == "" {
+			break
+		}
+		keys, least, s, r = append(keys, bestKey), best, bestS, bestR
+	}
+	return keys, least
+}
+
+// keyOf is the key of an assignment.
+func keyOf(assignment string) string {
+	key, _, _ := strings.Cut(assignment, " = ")
+	return key
+}
+
+// listed are texts as a list, with a word before the last one.
+func listed(texts []string, word string) string {
+	n := len(texts)
+	if n == 1 {
+		return texts[0]
+	}
+	return strings.Join(texts[:n-1], ", ") + " " + word + " " + texts[n-1]
 }

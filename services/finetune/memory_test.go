@@ -24,8 +24,11 @@ func TestTooLittleMemory(t *testing.T) {
 	}{
 		"the weights": {1_000_000, func(f *events.FineTuner) { f.TrainingDataID = "nothing.jsonl" }, []string{"the control group of the process (memory.max) has 1.0 MB left", "weights", "gradients", "still too much"}, nil},
 		"the activations": {60_000_000, func(f *events.FineTuner) { f.DeviceTrainBatchSize = 8 },
-			[]string{"activations", "It would need", "fine_tuner.device_train_batch_size = 1", "fine_tuner.use_gradient_checkpointing = true", "fine_tuner.max_sequence_length = 256", "with all of these"},
-			[]string{"full_finetuning", "optimizer =", "still too much"}},
+			[]string{"activations", "It would need", "fine_tuner.device_train_batch_size = 1"}, []string{"full_finetuning", "optimizer =", "still too much", "max_sequence_length", "together"}},
+		"several keys together": {20_000_000, func(f *events.FineTuner) { f.DeviceTrainBatchSize = 8 },
+			[]string{"It would need", " with fine_tuner.device_train_batch_size = 1 and fine_tuner.max_sequence_length = 256 together"}, []string{"still too much", " or "}},
+		"all weights, and an adapter is too large": {9_500_000, func(f *events.FineTuner) { f.FullFinetuning, f.Optimizer, f.TrainingDataID = true, "sgd", "rows.jsonl" },
+			[]string{"It would need", " with fine_tuner.full_finetuning = false and fine_tuner.load_in_4bit = true together"}, []string{"adamw_8bit", "optimizer 0"}},
 		"the rank": {25_000_000, func(f *events.FineTuner) { f.Rank, f.TrainingDataID = 60_000, "rows.jsonl" },
 			[]string{"fine_tuner.rank = 16"}, []string{"smaller model", "modules_to_save", "rank_pattern"}},
 		"the rank of one module": {25_000_000, func(f *events.FineTuner) {

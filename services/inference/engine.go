@@ -150,6 +150,8 @@ type work struct {
 	cut                 int64 // prompts of the first pass that lost their beginning
 	unfinished          int64 // answers of a pass that end in their reasoning
 	cutOff              int64 // answers of a pass that have as many tokens as they may have
+	positions           int   // for how many tokens the model was made; 0: its files do not say
+	went                int64 // answers of a pass that went on beyond them
 	notes               []string
 }
 
@@ -217,6 +219,8 @@ func (g *work) name(p pass) string {
 func (g *work) survey(ctx context.Context, tok *token.Tokenizer, positions int) error {
 	s := g.job.Request.Specification.Inferencer
 	var cut, unwritten, beyond, reaching int64
+	longest := 0 // tokens of a prompt that reaches
+	g.positions = positions
 	for p, err := range g.questions.Prompts(ctx, g.job, tok) {
 		if err != nil {
 			return err
@@ -229,12 +233,12 @@ func (g *work) survey(ctx context.Context, tok *token.Tokenizer, positions int) 
 		if p.Unwritten {
 			unwritten++
 		}
-		switch n := len(p.IDs); {
-		case positions <= 0:
-		case n > positions:
+		switch inputs.Reach(len(p.IDs), s.MaxNewTokens, positions) {
+		case inputs.Beyond:
 			beyond++
-		case n+s.MaxNewTokens > positions:
+		case inputs.Reaching:
 			reaching++
+			longest = max(longest, len(p.IDs))
 		}
 		g.job.Advance(1)
 	}
@@ -249,9 +253,7 @@ func (g *work) survey(ctx context.Context, tok *token.Tokenizer, positions int) 
 	g.tell(ctx, cut, fmt.Sprintf("prompts lose their beginning: they are longer than inferencer.max_sequence_length = %d tokens", s.MaxSequenceLength))
 	g.tell(ctx, beyond, inputs.BeyondPositions(positions))
 	if reaching > 0 {
-		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d prompts and their answers together may have more than the %d tokens that the model was made for "+
-			"(max_position_embeddings in its config.json), since inferencer.max_new_tokens = %d: such answers go on at positions that the model does not know",
-			inputs.TestingKey, reaching, g.questions.Rows, positions, s.MaxNewTokens))
+		g.say(ctx, reaching, inputs.ReachingNote(s, fmt.Sprintf("%d of %d", reaching, g.questions.Rows), longest, positions).String())
 	}
 	g.tell(ctx, unwritten, "prompts have tools or calls of tools that the model's chat template does not write, so that the model does not see them")
 	return nil
@@ -263,7 +265,11 @@ func (g *work) tell(ctx context.Context, prompts int64, lost string) {
 	if prompts == 0 {
 		return
 	}
-	text := fmt.Sprintf("%s: %d of %d %s", inputs.TestingKey, prompts, g.questions.Rows, lost)
+	g.say(ctx, prompts, fmt.Sprintf("%s: %d of %d %s", inputs.TestingKey, prompts, g.questions.Rows, lost))
+}
+
+// say says at once what concerns many prompts, and notes it otherwise.
+func (g *work) say(ctx context.Context, prompts int64, text string) {
 	if 10*prompts > g.questions.Rows {
 		engine.Warn(ctx, g.job, text)
 	} else {
@@ -273,6 +279,9 @@ func (g *work) tell(ctx context.Context, prompts int64, lost string) {
 
 // count counts an answer that is worth a note.
 func (g *work) count(p prediction.Prediction) {
+	if n := p.PromptTokens; g.positions > 0 && n > 0 && n <= g.positions && n+p.Tokens > g.positions { // a longer prompt was told of
+		g.went++
+	}
 	switch {
 	case p.Answer == "" && p.Reasoning != "":
 		g.unfinished++
@@ -281,7 +290,8 @@ func (g *work) count(p prediction.Prediction) {
 	}
 }
 
-// tellOfAnswers notes the answers of a pass that end in their reasoning or in the middle.
+// tellOfAnswers notes the answers of a pass that end in their reasoning or in the middle, or
+// that went on beyond what the model was made for.
 func (g *work) tellOfAnswers(p pass) {
 	most := g.job.Request.Specification.Inferencer.MaxNewTokens
 	if g.unfinished > 0 {
@@ -291,5 +301,9 @@ func (g *work) tellOfAnswers(p pass) {
 	if g.cutOff > 0 {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers are cut at inferencer.max_new_tokens = %d", p.file, g.cutOff, g.questions.Rows, most))
 	}
-	g.unfinished, g.cutOff = 0, 0
+	if g.went > 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %d of %d answers went on beyond the %d tokens that the model was made for, at positions that it does not know",
+			p.file, g.went, g.questions.Rows, g.positions))
+	}
+	g.unfinished, g.cutOff, g.went = 0, 0, 0
 }

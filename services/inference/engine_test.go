@@ -379,8 +379,9 @@ func TestEngineTellsOfPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for positions, want := range map[string]string{
+		"21": "inferencer.max_new_tokens = 12: 3 of 3 prompts and their answers together may have more than the 21 tokens",
 		"14": "prompts are longer than the 14 tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole",
-		"20": "3 of 3 prompts and their answers together may have more than the 20 tokens",
+		"18": "answers went on beyond the 18 tokens that the model was made for",
 		"90": "",
 	} {
 		changed := regexp.MustCompile(`("max_position_embeddings":) *[0-9]+`).ReplaceAllString(string(body), "$1 "+positions)

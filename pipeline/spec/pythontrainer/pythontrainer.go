@@ -1,5 +1,5 @@
-// Package pythontrainer knows what the trainers for TRL and Unsloth refuse whatever the
-// machine is, so that a run is not accepted that they cannot train.
+// Package pythontrainer knows where the trainers for TRL and Unsloth report to, and what they
+// refuse whatever the machine is, so that a run is not accepted that they cannot train.
 package pythontrainer
 
 import (

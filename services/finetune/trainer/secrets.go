@@ -2,7 +2,7 @@ package trainer
 
 import (
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/spec"
+	"github.com/tunebus/tunebus/pipeline/spec/pythontrainer"
 )
 
 // reportingVariables are the variables of the worker that a trainer gets with the key of
@@ -18,7 +18,7 @@ func reportingVariables() []string {
 // variables, and variables. Both are empty unless the job asks for that and the worker
 // has a key.
 func (e *Engine) reporting(s events.FineTuner) (more []string, set map[string]string) {
-	if e.cfg.WandbKey == "" || !spec.ReportsTo(s.ReportTo, "wandb") {
+	if e.cfg.WandbKey == "" || !pythontrainer.ReportsTo(s.ReportTo, "wandb") {
 		return nil, nil
 	}
 	return reportingVariables(), map[string]string{"WANDB_API_KEY": e.cfg.WandbKey, "WANDB_MODE": "online"}

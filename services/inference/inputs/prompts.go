@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
 	"github.com/tunebus/tunebus/pipeline/dataset/row"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 )
 
 // Prompt is a row as a model reads it.
@@ -103,6 +105,45 @@ func Render(tok *token.Tokenizer, s events.Inferencer, now time.Time, r row.Row)
 func BeyondPositions(positions int) string {
 	return fmt.Sprintf("prompts are longer than the %d tokens that the model was made for (max_position_embeddings in its config.json): the model reads them whole, "+
 		"at positions that it does not know; inferencer.max_sequence_length = %d would cut their beginning", positions, positions)
+}
+
+// Place is where a prompt and its answer stand against the positions that a model was made
+// for.
+type Place int
+
+// The places.
+const (
+	// Within says that prompt and answer stay within the positions.
+	Within Place = iota
+	// Reaching says that the answer may go beyond them, and Beyond that the prompt does.
+	Reaching
+	Beyond
+)
+
+// Reach is the place of a prompt of so many tokens with an answer of most tokens. Without
+// positions nothing is known, and everything is within.
+func Reach(tokens, most, positions int) Place {
+	switch {
+	case positions <= 0:
+		return Within
+	case tokens > positions:
+		return Beyond
+	case tokens+most > positions:
+		return Reaching
+	}
+	return Within
+}
+
+// ReachingNote is the note about prompts whose answers may go beyond the positions that the
+// model was made for. count says how many there are, such as "3 of 18"; the longest of them
+// has so many tokens.
+func ReachingNote(s events.Inferencer, count string, longest, positions int) structconf.Fault {
+	text := fmt.Sprintf("%s prompts and their answers together may have more than the %d tokens that the model was made for (max_position_embeddings in its config.json): "+
+		"such an answer goes on at positions that the model does not know; the longest of these prompts has %d tokens", count, positions, longest)
+	if left := positions - longest; left > 0 {
+		text += fmt.Sprintf(", so that inferencer.max_new_tokens = %d keeps them within", left)
+	}
+	return structconf.Fault{Key: "inferencer.max_new_tokens", Value: strconv.Itoa(s.MaxNewTokens), Message: text}
 }
 
 // conversation is a list of messages as JSON. A list of parts that are texts is

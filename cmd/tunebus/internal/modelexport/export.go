@@ -60,13 +60,11 @@ func (e *NoBaseError) Error() string {
 		"so the adapter could not name it; --merge writes one whole model, --with-base puts the base model beside the adapter", e.ID)
 }
 
-// NoEffectError says that an option has no effect on the model of the run.
-type NoEffectError struct{ why string }
-
-func (e *NoEffectError) Error() string { return e.why }
-
 // Write writes the model to a folder.
 func Write(ctx context.Context, from tunedmodel.Source, m tunedmodel.Model, dir string, o Options) (res Result, err error) {
+	if err := withoutEffect(m.Run, o); err != nil {
+		return res, err
+	}
 	to, err := findTarget(dir, m.Run, o)
 	if err != nil {
 		return res, err
@@ -176,13 +174,8 @@ func (e *export) write(ctx context.Context) error {
 
 // writeFull writes a model of which all weights were trained.
 func (e *export) writeFull(ctx context.Context) error {
-	for _, ignored := range []struct {
-		is   bool
-		flag string
-	}{{e.options.Merge, "--merge"}, {e.options.WithBase, "--with-base"}} {
-		if ignored.is {
-			return &NoEffectError{ignored.flag + " has no effect: the run trained all weights, so there is no adapter; leave the flag out"}
-		}
+	if err := onlyOfAdapters(e.options); err != nil {
+		return err
 	}
 	return e.writeWeights(ctx, e.tuned, "")
 }
@@ -219,20 +212,23 @@ func (e *export) writeWeights(ctx context.Context, from, adapter string) error {
 	if err != nil {
 		return err
 	}
-	untied, err := merge.Write(ctx, merge.Options{
+	written, err := merge.Write(ctx, merge.Options{
 		From: from, Adapter: adapter, To: e.out, DType: e.options.DType, ShardBytes: e.options.ShardBytes, OnBytes: e.options.OnBytes,
 	})
 	if err != nil {
 		return err
 	}
-	return editConfig(filepath.Join(e.out, "config.json"), e.options.DType, seen.Untied || untied)
+	if written.Rounded != "" {
+		e.result.Notes = append(e.result.Notes, fmt.Sprintf("the merged weights are rounded to %s; --dtype float32 keeps them as the run used them", written.Rounded))
+	}
+	return editConfig(filepath.Join(e.out, "config.json"), e.options.DType, seen.Untied || written.Untied)
 }
 
 // writeAdapter writes the adapter, and the base model beside it if that is
 // asked for.
 func (e *export) writeAdapter(ctx context.Context) error {
-	if e.options.DType != "" {
-		return &NoEffectError{"--dtype has no effect without --merge: an adapter keeps the type that it was trained in; leave the flag out, or add --merge"}
+	if err := onlyOfWholeModels(e.options); err != nil {
+		return err
 	}
 	name, revision, err := e.baseName(ctx)
 	if err != nil {

@@ -234,8 +234,23 @@ func specification(a, b events.Run) ([]Difference, error) {
 		}
 		sides[i]["plan"] = strings.Join(plan, ", ")
 	}
+	fillDefaults(sides)
 	replaced([2]events.Run{a, b}, sides)
 	return differences(sides[0], sides[1]), nil
+}
+
+// fillDefaults gives keys that events leave out where they have their default the value that
+// they have, where the other side has another one.
+func fillDefaults(sides [2]map[string]string) {
+	for _, k := range spec.Keys() {
+		key := k.Section + "." + k.Name
+		for i, side := range sides {
+			_, here := side[key]
+			if _, there := sides[1-i][key]; there && !here && k.Default != "" {
+				side[key] = k.Default
+			}
+		}
+	}
 }
 
 // inputs compares the digests of what the runs were given and of what they read.

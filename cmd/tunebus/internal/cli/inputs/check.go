@@ -3,26 +3,17 @@ package inputs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm/token"
-	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/hostmemory"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
-	"github.com/tunebus/tunebus/services/finetune/prepare"
-	questions "github.com/tunebus/tunebus/services/inference/inputs"
 )
-
-// renderedRows is how many rows of each data set are rendered, to find what the chat
-// template refuses. The engine renders all of them.
-const renderedRows = 100
 
 // Found is what was found in the inputs of a specification, by key.
 type Found struct {
@@ -72,17 +63,18 @@ func Check(ctx context.Context, host hostmemory.Host, s events.Specification, fi
 	return c.found
 }
 
-// Faults is [Check] for a command that sends a run: what is wrong keeps it from that, and the
-// services tell the rest.
-func Faults(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
-	return Check(ctx, hostmemory.Machine(), s, files).Faults
+// Faults is [Check] for a command that sends a run: what is wrong keeps it from that, the notes
+// are said before, and the services tell the rest.
+func Faults(ctx context.Context, s events.Specification, files map[string]string) (faults, notes structconf.Faults) {
+	found := Check(ctx, hostmemory.Machine(), s, files)
+	return found.Faults, found.Notes
 }
 
 // FaultsHere is [Faults] for a command whose own process does the run, so that a model has to
 // fit into the memory of this machine.
-func FaultsHere(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults {
+func FaultsHere(ctx context.Context, s events.Specification, files map[string]string) (faults, notes structconf.Faults) {
 	found := Check(ctx, hostmemory.Machine(), s, files)
-	return append(found.Faults, found.TooLarge...)
+	return append(found.Faults, found.TooLarge...), found.Notes
 }
 
 // value is a key as the person wrote it.
@@ -140,73 +132,4 @@ func (c *checker) builtin(key string) bool {
 		}
 		return false
 	})
-}
-
-// data opens a data set, and renders its first rows if the model is known.
-func (c *checker) data(ctx context.Context, d Data, by Renderer) {
-	set, err := d.Open(ctx)
-	if err == nil {
-		c.warn(set.Info().Warnings...)
-		if by.Tokenizer != nil {
-			var beyond string
-			beyond, err = d.render(ctx, set, by)
-			if beyond != "" {
-				c.warn(beyond)
-			}
-		}
-	}
-	if err != nil && ctx.Err() == nil {
-		c.fault(d.Key, err)
-	}
-}
-
-// render renders the first rows. beyond tells of those that are longer than what the
-// model was made for; empty: there are none.
-func (d Data) render(ctx context.Context, set *dataset.Dataset, by Renderer) (beyond string, err error) {
-	var rows, longer int64
-	var text string
-	if d.IsTest() {
-		rows, longer, err = d.renderPrompts(ctx, set, by)
-		text = questions.BeyondPositions(by.Positions)
-	} else {
-		p := prepare.New(by.Tokenizer, prepare.Config{FineTuner: d.Specification.FineTuner, Now: time.Now().UTC(), Positions: by.Positions})
-		tally := p.Tally(set.Info(), d.Key)
-		for r, err := range p.Rows(ctx, set) {
-			if err != nil {
-				return "", err
-			}
-			tally.Add(r)
-			if rows++; rows == renderedRows {
-				break
-			}
-		}
-		longer, text = tally.Beyond()
-		text = "rows " + text
-	}
-	if longer > 0 {
-		beyond = fmt.Sprintf("%s: %d of the first %d %s", d.Key, longer, rows, text)
-	}
-	return beyond, err
-}
-
-// renderPrompts renders the first rows as inference does. It returns how many it
-// rendered, and how many of them are longer than what the model was made for.
-func (d Data) renderPrompts(ctx context.Context, set *dataset.Dataset, by Renderer) (rows, longer int64, err error) {
-	s := d.Specification.Inferencer
-	for r, err := range set.Rows(ctx) {
-		var text string
-		if err == nil {
-			text, err = questions.Render(by.Tokenizer, s, time.Now().UTC(), r)
-		}
-		if err != nil {
-			return rows, longer, err
-		}
-		if n := min(len(by.Tokenizer.Encode(text)), s.MaxSequenceLength); by.Positions > 0 && n > by.Positions {
-			longer++
-		}
-		if rows++; rows == renderedRows {
-			break
-		}
-	}
-	return rows, longer, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/tunebus/tunebus/llm"
 	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/services/finetune"
 	training "github.com/tunebus/tunebus/services/finetune/inputs"
@@ -34,13 +35,15 @@ func (c *checker) weights(key, dir string) Renderer {
 	}
 	c.faults(key, shown, err)
 	c.note(key, report.Notes)
-	if key == baseModel && c.specification.Pipeline.EnableFinetuning {
+	if key == baseModel && c.trainsHere() {
 		c.schedule(shown)
 	}
-	if key == baseModel && !adapter && report.Config.HiddenSize > 0 && c.specification.Pipeline.EnableFinetuning {
-		about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
-		c.faults(about, shown, err)
-		c.note("fine_tuner.rank", finetune.AdapterNotes(c.specification.FineTuner, report.Config))
+	if key == baseModel && report.Config.HiddenSize > 0 && c.trainsHere() {
+		if !adapter {
+			about, err := finetune.CheckAdapter(c.specification.FineTuner, report.Config)
+			c.faults(about, shown, err)
+		}
+		c.add(nil, finetune.KeyNotes(c.specification.FineTuner, report.Config, finetune.Start{Quantised: report.Quantised > 0, Sees: report.Sees, Adapter: adapter}))
 	}
 	if err == nil {
 		model := training.Base{Weights: base}
@@ -50,6 +53,12 @@ func (c *checker) weights(key, dir string) Renderer {
 		c.memory(key, model, report.Quantised > 0)
 	}
 	return Renderer{Tokenizer: report.Tokenizer, Positions: report.Config.Positions()}
+}
+
+// trainsHere reports whether the built-in engine trains. It reads the base model also where
+// it answers alone.
+func (c *checker) trainsHere() bool {
+	return c.specification.Pipeline.EnableFinetuning && c.specification.FineTuner.Engine == spec.Builtin
 }
 
 // schedule checks the schedule, which is at fault where it lacks an argument.
@@ -93,9 +102,15 @@ func (c *checker) faults(key string, shown *strings.Replacer, err error) {
 
 // note adds notes about what a key names.
 func (c *checker) note(key string, notes []string) {
+	for _, n := range notes {
+		c.add(nil, structconf.Faults{{Key: key, Message: n}})
+	}
+}
+
+// add adds faults and notes.
+func (c *checker) add(faults, notes structconf.Faults) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, n := range notes {
-		c.found.Notes = append(c.found.Notes, structconf.Fault{Key: key, Message: n})
-	}
+	c.found.Faults = append(c.found.Faults, faults...)
+	c.found.Notes = append(c.found.Notes, notes...)
 }

@@ -76,7 +76,7 @@ func TestExportNamesTheBase(t *testing.T) {
 	}
 
 	var full modelexport.Result
-	if status, _, screen := export("full", filepath.Join(dir, "full"), "--merge"); status != 2 || !strings.Contains(screen, "--merge has no effect") {
+	if status, _, screen := export("full", filepath.Join(dir, "full"), "--merge"); status != 2 || !strings.Contains(screen, "--merge has no effect") || strings.Contains(screen, "fetching") {
 		t.Errorf("status %d\n%s", status, screen)
 	}
 	clitest.Result(t, &full, "export", "full", filepath.Join(dir, "full"), "--data", f.Dir, "--dtype", "float16")
@@ -112,8 +112,12 @@ func TestExportTarget(t *testing.T) {
 	export := func(args ...string) (int, string, string) {
 		return clitest.Run(t, append([]string{"export", "r", "--data", f.Dir}, args...)...)
 	}
-	if status, _, screen := export(to, "--merge"); status != 0 {
+	const rounded = "the merged weights are rounded to bfloat16; --dtype float32 keeps them"
+	if status, _, screen := export(to, "--merge"); status != 0 || strings.Count(screen, rounded) != 1 {
 		t.Fatalf("status %d\n%s", status, screen)
+	}
+	if status, _, screen := export(filepath.Join(t.TempDir(), "exact"), "--merge", "--dtype", "float32"); status != 0 || strings.Contains(screen, "rounded") {
+		t.Errorf("status %d\n%s", status, screen)
 	}
 	mine := []string{"notes.txt", "my.safetensors", "pytorch_model.bin", "base/mine.safetensors"}
 	if err := os.Mkdir(filepath.Join(to, "base"), 0o755); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/replayed"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
@@ -184,7 +185,7 @@ func replayRequests(ctx context.Context, console *view.Console, server string, r
 	n := 0
 	err = r.Submit(ctx, files, func(one replay.Submitted) error {
 		n++
-		return console.PrintRow(view.ReplayedRequest(one))
+		return console.PrintRow(replayed.Request(one))
 	})
 	verb := "submitted again"
 	if r.DryRun {

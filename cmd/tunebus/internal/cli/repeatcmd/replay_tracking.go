@@ -18,6 +18,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/replayed"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -124,7 +125,7 @@ type trackingReplayer interface {
 // prints the sum of it, also where it fails halfway.
 func replayTracking(ctx context.Context, console *view.Console, t trackingReplayer, f replayTrackingFlags, to string) error {
 	begin, said, n := time.Now(), time.Now(), 0
-	sum := view.TrackingReplay{To: to, DryRun: f.dryRun}
+	sum := replayed.Tracking{To: to, DryRun: f.dryRun}
 	err := t.Replay(ctx, tracker.Replay{
 		Runs:   f.runs,
 		Since:  f.requestedSince,

@@ -76,3 +76,37 @@ func TestWithoutEffect(t *testing.T) {
 		t.Errorf("it says more:\n%s%s", screen, out)
 	}
 }
+
+// TestNotesBeforeTheStart: what is known of the model and the data is said before anything
+// starts, once, by all three verbs alike.
+func TestNotesBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	sets := []string{
+		clitest.Quickstart(), "--set", "fine_tuner.full_finetuning=false", "--set", "fine_tuner.rank=512", "--set", "fine_tuner.max_steps=1", "--set", "inferencer.baseline=false",
+		"--set", "inferencer.max_new_tokens=251", "--set", "pipeline.enable_evaluation=false", "--set", `inferencer.stop=["e", "a", "o", "."]`,
+	}
+	for verb, args := range map[string][]string{
+		"config check": append([]string{"config", "check"}, sets...),
+		"run":          append(append([]string{"run"}, sets...), clitest.Folders(t.TempDir())...),
+		"submit":       append([]string{"submit", "--server", "nats://127.0.0.1:1"}, sets...),
+	} {
+		_, out, screen := clitest.Run(t, args...)
+		before, _, started := strings.Cut(screen, "finetune   started")
+		if started != (verb == "run") {
+			t.Fatalf("%s:\n%s%s", verb, out, screen)
+		}
+		for _, want := range []string{
+			"note: --set: fine_tuner.rank = 512: is above the shorter side of ",
+			"note: --set: inferencer.max_new_tokens = 251: 128 of 128 prompts and their answers together may have more than the 256 tokens",
+		} {
+			if !strings.Contains(before, want) {
+				t.Errorf("%s: no %q before the start:\n%s", verb, want, screen)
+			}
+		}
+		for _, once := range []string{"is above the shorter side", "together may have more"} {
+			if strings.Count(screen, once) != 1 {
+				t.Errorf("%s: %q is said %d times:\n%s", verb, once, strings.Count(screen, once), screen)
+			}
+		}
+	}
+}

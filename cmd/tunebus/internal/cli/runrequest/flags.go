@@ -18,8 +18,8 @@ type Flags struct {
 	// Files are the files of the specification, which may hold settings too.
 	Files []string
 	// Look, if set, looks into the local files that the phases of a specification
-	// read, by key, and returns what is wrong with them.
-	Look func(ctx context.Context, s events.Specification, files map[string]string) structconf.Faults
+	// read, by key, and returns what is wrong with them, and what is unusual about them.
+	Look func(ctx context.Context, s events.Specification, files map[string]string) (faults, notes structconf.Faults)
 	// Images, if set, finds the files of images that the rows of local data files
 	// name, by the key of each data file, relative to its folder.
 	Images func(ctx context.Context, s events.Specification, files map[string]string) map[string][]string

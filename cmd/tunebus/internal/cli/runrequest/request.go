@@ -59,7 +59,9 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	r.Notes = append(r.Notes, src.adapterNotes(s, r.Files)...)
 	r.Notes = append(r.Notes, withoutEffect(f, s)...)
 	if f.Look != nil {
-		more = append(more, f.Look(c.Context(), s, r.Files).Beside(append(more, faults...)...)...)
+		wrong, unusual := f.Look(c.Context(), s, r.Files)
+		more = append(more, wrong.Beside(append(more, faults...)...)...)
+		r.Notes = append(r.Notes, src.tree.Locate(nil, unusual)...)
 	}
 	faults = append(faults, src.tree.Locate(nil, more)...)
 	faults.Sort()

@@ -25,6 +25,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/replayed"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -261,11 +262,11 @@ func awaitRerun(ctx context.Context, s *session.Session, b *conn.Conn, r runrequ
 		return err
 	}
 	if accepted == nil {
-		return s.Console.Print(view.Rerun(r.ID, r.RerunOf, r.From, nil))
+		return s.Console.Print(replayed.Rerun(r.ID, r.RerunOf, r.From, nil))
 	}
 	from := accepted.Plan[0].Phase
 	s.Console.Say("run %s repeats %s from %s on", view.Inline(accepted.RunName), r.RerunOf, from)
-	if err := s.Console.Print(view.Rerun(r.ID, r.RerunOf, from, accepted.Plan)); err != nil {
+	if err := s.Console.Print(replayed.Rerun(r.ID, r.RerunOf, from, accepted.Plan)); err != nil {
 		return err
 	}
 	sayWhatFollows(s, r.ID)

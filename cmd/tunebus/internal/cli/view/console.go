@@ -73,6 +73,9 @@ func (c *Console) Notes(notes structconf.Faults) {
 		c.Say("note: %s", Sentence(n.String()))
 		n.File = ""
 		c.said.isNew(n.String())
+		if n.Value == "" { // the phase that uses what the key names says it without the key
+			c.said.isNew(n.Message)
+		}
 	}
 }
 
@@ -120,6 +123,9 @@ type Row struct {
 	value any
 	text  string
 }
+
+// NewRow is a row for packages below this one.
+func NewRow(value any, text string) Row { return Row{value, text} }
 
 // PrintRow writes a row: as text for people, or as JSON on a line of its own.
 func (c *Console) PrintRow(r Row) error {

@@ -1,10 +1,12 @@
-package view
+// Package replayed renders runs and requests that are repeated.
+package replayed
 
 import (
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/replay"
 	"github.com/tunebus/tunebus/services/tracker"
@@ -20,23 +22,23 @@ type rerun struct {
 
 // Rerun is a run that repeats another one from a phase on. The plan is nil as
 // long as the request is not accepted.
-func Rerun(id, of string, from events.Phase, plan []events.Step) Result {
+func Rerun(id, of string, from events.Phase, plan []events.Step) view.Result {
 	r := rerun{RunID: id, RerunOf: of, From: from}
 	for _, step := range plan {
 		r.Phases = append(r.Phases, step.Phase)
 	}
-	return Result{r, func(w io.Writer) { fmt.Fprintln(w, id) }}
+	return view.NewResult(r, func(w io.Writer) { fmt.Fprintln(w, id) })
 }
 
-// ReplayedRequest is a request that was submitted again.
-func ReplayedRequest(s replay.Submitted) Row {
-	s.OldRun = Printable(s.OldRun)
-	return Row{s, fmt.Sprintf("%-8d %-26s  %s", s.Request, s.OldRun, s.RunID)}
+// Request is a request that was submitted again.
+func Request(s replay.Submitted) view.Row {
+	s.OldRun = view.Printable(s.OldRun)
+	return view.NewRow(s, fmt.Sprintf("%-8d %-26s  %s", s.Request, s.OldRun, s.RunID))
 }
 
-// TrackingReplay sums up a replay of tracking. Its JSON is the command's
+// Tracking sums up a replay of tracking. Its JSON is the command's
 // result.
-type TrackingReplay struct {
+type Tracking struct {
 	// To is where the runs went, unless each went where it belongs.
 	To      string `json:"to,omitempty"`
 	Written int    `json:"written"`
@@ -59,7 +61,7 @@ type FailedTracking struct {
 }
 
 // Add adds what became of one run.
-func (s *TrackingReplay) Add(one tracker.Rebuilt) {
+func (s *Tracking) Add(one tracker.Rebuilt) {
 	switch one.Outcome {
 	case tracker.Written:
 		s.Written++
@@ -84,14 +86,14 @@ func (s *TrackingReplay) Add(one tracker.Rebuilt) {
 }
 
 // Result is what the command prints.
-func (s *TrackingReplay) Result() Result { return Result{s, s.write} }
+func (s *Tracking) Result() view.Result { return view.NewResult(s, s.write) }
 
-func (s *TrackingReplay) write(w io.Writer) {
+func (s *Tracking) write(w io.Writer) {
 	verb := "written"
 	if s.DryRun {
 		verb = "would be written"
 	}
-	fmt.Fprintf(w, "%s %s in %s; %d still running\n", Count(s.Written, "run"), verb, Took(s.Seconds), s.Open)
+	fmt.Fprintf(w, "%s %s in %s; %d still running\n", view.Count(s.Written, "run"), verb, view.Took(s.Seconds), s.Open)
 	slices.Sort(s.Recorded)
 	for _, run := range s.Recorded {
 		fmt.Fprintf(w, "tracked now: %s\n", run)
