@@ -276,7 +276,7 @@ func notAskedFor(s *session.Session, request runrequest.Request) string {
 		what = "run " + request.ID
 		words = append(words[:len(words):len(words)], "--run-id", request.ID)
 	}
-	return what + " was not asked for yet; this asks for it:\n  " + s.CommandLine(words...)
+	return what + " was not asked for yet; this asks for it, and with --resume skip it leaves the others as they are:\n  " + s.CommandLine(words...)
 }
 
 // whatGoesOn says what goes on with runs that have not ended, and what ends them.
