@@ -158,9 +158,8 @@ func (c *checker) positive(key string, v float64) {
 	}
 }
 
-// oneOf checks a name. An empty one asks for nothing.
-// oneOf checks a name. here are those of the known ones that the engine has; nil: all, as far
-// as is known.
+// oneOf checks a name. An empty one asks for nothing. here are those of the known names that
+// the engine has; nil: all, as far as is known.
 func (c *checker) oneOf(key, v string, known, here []string) {
 	switch {
 	case v == "" || slices.Contains(known, v):
