@@ -349,12 +349,13 @@ func TestUploadsBesideCollectors(t *testing.T) {
 				up := NewUploader(s, manifest.Digest)
 				refs, err := up.Upload(t.Context(), paths)
 				up.Close()
-				if err != nil {
+				lapsed := time.Since(began) > lifetime/2 // perhaps: the machine is too busy for such a short reservation
+				if err != nil && !(lapsed && errors.Is(err, artifact.ErrNotFound)) {
 					t.Error(err)
 					return
 				}
-				if time.Since(began) > lifetime/2 {
-					continue // a reservation may have lapsed: the machine is too busy for such a short one
+				if lapsed {
+					continue
 				}
 				uploads.Add(1)
 				for _, ref := range refs {

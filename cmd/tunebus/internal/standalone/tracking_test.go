@@ -249,8 +249,8 @@ func TestTrackerShowsAttempts(t *testing.T) {
 	folder := child(t, dir, "r", "inference") // it is there before the last attempt
 	ended(t, l, "r", true)
 	for n, want := range map[int]string{
-		1: "error (oom: out of memory at attempt 1) at step 1; worker ",
-		2: "error (oom: out of memory at attempt 2) at step 2; worker ",
+		1: "error (oom: out of memory at attempt 1) at step 1 (1 without a checkpoint); worker ",
+		2: "error (oom: out of memory at attempt 2) at step 2 (2 without a checkpoint); worker ",
 		3: "success; worker ",
 	} {
 		tag, err := os.ReadFile(filepath.Join(folder, "tags", fmt.Sprint("tunebus.attempt.", n)))

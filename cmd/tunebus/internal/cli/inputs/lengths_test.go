@@ -21,7 +21,7 @@ func TestCheckFindsNothingLeft(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 	for i, want := range []string{
-		"long.jsonl\": nothing to learn from: 150 of 150 rows are cut in the prompt, and lose the answer behind it: they are longer than fine_tuner.max_sequence_length = 4 tokens",
+		"long.jsonl\": nothing to learn from: 150 of 150 rows are cut before their answer, of which nothing is left, and are left out: they are longer than fine_tuner.max_sequence_length = 4 tokens",
 		"inferencer.max_sequence_length = 10: every one of 150 prompts is longer and would lose its beginning; raise it: the shortest has ",
 	} {
 		if !strings.Contains(got[i].String(), want) {
