@@ -52,6 +52,10 @@ func writeChart(w io.Writer, name string, c *losshistory.Curve) {
 	begin, end := fmt.Sprint(c.Points[0].Step), fmt.Sprint(c.Points[len(c.Points)-1].Step)
 	fmt.Fprintf(w, "%9s └%s\n", "", strings.Repeat("─", len(columns)))
 	fmt.Fprintf(w, "%9s  %-*s%s\n", "", max(len(begin)+1, len(columns)-len(end)), begin, end)
+	if len(c.Points) > len(columns) { // so that the axis has neither the first loss nor the largest one
+		n := int64(len(columns))
+		fmt.Fprintf(w, "%9s  each column is the mean of about %d steps\n", "", (c.Steps-c.FirstStep+1+n/2)/n)
+	}
 }
 
 // columnsOf spreads the points over the columns of the chart, by their order.
