@@ -98,6 +98,9 @@ func TestRunIndexBesideALaggingCopy(t *testing.T) {
 		for _, ev := range facts[3:] {
 			l.lose(t, s.publish(t, ev).Sequence)
 		}
+		if got := listed(t, x); len(got) != i+1 { // beside the copy, and behind the lines
+			t.Fatalf("before the lines of %s: %q", id, got)
+		}
 		behind += updateBeside(t, x)
 		want = append([]string{id + " success"}, want...)
 		if got := listed(t, x); !slices.Equal(got, want) {

@@ -42,7 +42,7 @@ func newest(ctx context.Context, x *Index, state State, withResults bool) iter.S
 // list calls each with the runs until it returns false; the error is errEnough then.
 func (x *Index) list(ctx context.Context, state State, withResults bool, each func(Line) bool) error {
 	fresh := func(run touched) error {
-		line, ok, err := x.runs.line(ctx, run)
+		line, ok, err := x.runs.lineSoon(ctx, run)
 		if err == nil && ok && !each(line) {
 			return errEnough
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -42,6 +43,22 @@ func (r runReader) line(ctx context.Context, t touched) (line Line, ok bool, err
 	}
 	line, ok = LineOf(facts)
 	return line, ok, nil
+}
+
+// lineSoon is line for a person, who had rather wait for up to two seconds than be told that
+// a copy of the stream lags behind.
+func (r runReader) lineSoon(ctx context.Context, t touched) (line Line, ok bool, err error) {
+	const tries, pause = 20, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		if line, ok, err = r.line(ctx, t); try == tries || !errors.Is(err, streams.ErrBehind) {
+			return line, ok, err
+		}
+		select {
+		case <-ctx.Done():
+			return Line{}, false, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
 }
 
 // lines reads runs that have ended, most of them at least, many with one request. It
