@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,7 +213,7 @@ func (u unfinished) sort(ctx context.Context, open []string) (able, foreign []st
 		if run.Cancel == nil {
 			why = u.foreign(run)
 		}
-		u.session.Console.Say("  %s (%s)%s", id, view.Inline(run.Accepted.RunName), why)
+		u.session.Console.Say("  %s (%s)%s", id, view.Inline(run.Accepted.RunName), cmp.Or(why, cutOff(run)))
 		if why != "" {
 			foreign = append(foreign, id)
 		} else {
@@ -220,6 +221,17 @@ func (u unfinished) sort(ctx context.Context, open []string) (able, foreign []st
 		}
 	}
 	return able, foreign, nil
+}
+
+// cutOff says what a run waits for whose worker died: the server holds its job back until the
+// ack wait is over. It is empty if none did.
+func cutOff(run events.Run) string {
+	for _, p := range events.Phases() {
+		if run.Phases[p].Claimed() {
+			return fmt.Sprintf(", whose process was killed during %s: NATS gives the job to a worker again within half a minute", p)
+		}
+	}
+	return ""
 }
 
 // foreign says why the workers of this process cannot finish a run; empty if they can.

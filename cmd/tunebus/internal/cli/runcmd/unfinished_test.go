@@ -70,7 +70,7 @@ func TestRunAfterUnfinishedRuns(t *testing.T) {
 			if clitest.ReadSummary(t, out).Status != "success" {
 				t.Errorf("the new run: %s", out)
 			}
-			for _, says := range []string{"4 runs were left unfinished on the data folder", "killed (name-of-killed)", "foreign (name-of-foreign), which waits for a worker of inference/elsewhere", "judged (name-of-judged), whose judge http://127.0.0.1:9/v1 is not allowed here"} {
+			for _, says := range []string{"4 runs were left unfinished on the data folder", "killed (name-of-killed), whose process was killed during inference: NATS gives the job to a worker again within half a minute\n", "queued (name-of-queued)\n", "foreign (name-of-foreign), which waits for a worker of inference/elsewhere", "judged (name-of-judged), whose judge http://127.0.0.1:9/v1 is not allowed here"} {
 				if !strings.Contains(screen, says) {
 					t.Errorf("the screen does not say %q:\n%s", says, screen)
 				}
