@@ -174,11 +174,31 @@ func (c *testDeployment) start(t *testing.T, program string, env ...string) *pro
 	return p
 }
 
-// startForCancelledJobs starts a worker for the queue that had none. It settles
-// the jobs that were cancelled in that queue.
+// startForCancelledJobs starts a worker for the queue that had none, once the
+// deadlines have cancelled the runs of that queue. It settles their jobs.
 func (c *testDeployment) startForCancelledJobs(t *testing.T) {
 	t.Helper()
+	c.waitUntilExpired(t)
 	c.start(t, processes.Finetune, "TUNEBUS_SERVICES_FINETUNE_QUEUE="+queueWithoutWorkers, "TUNEBUS_SERVICES_FINETUNE_COMMAND=true") // which is never called
+}
+
+// waitUntilExpired waits until the deadlines of runs have cancelled them. The last
+// of these may have been submitted a moment ago, or its deadline may have passed
+// while no intake ran. A worker that finds its job before that takes it.
+func (c *testDeployment) waitUntilExpired(t *testing.T) {
+	t.Helper()
+	processes.Eventually(t, 3*time.Minute, "the runs beyond their deadlines are cancelled", func() error {
+		ended, err := c.factSubjects(t.Context(), events.TypePipelineCompleted+".*")
+		if err != nil {
+			return err
+		}
+		for id, kind := range c.submitted {
+			if kind == expiring && !ended[events.PipelineCompleted{RunID: id}.Subject()] {
+				return fmt.Errorf("run %s is open", id)
+			}
+		}
+		return nil
+	})
 }
 
 // allServices returns the processes of all services, including ended ones.

@@ -127,32 +127,12 @@ func testFailpoints(t *testing.T, name, store string, points []failpoint.Name) {
 	}
 	t.Logf("seed %d: %d failpoints in %d processes", *seed, len(points), len(c.allServices()))
 	c.startServices(t, nil, "")
-	c.waitUntilExpired(t)
 	c.startForCancelledJobs(t)
 	c.waitUntilIdle(t, 3*time.Minute)
 	if store != "" {
 		c.collectGarbage(t)
 	}
 	c.audit(t)
-}
-
-// waitUntilExpired waits until the deadlines of runs have cancelled them, the last of
-// which may have been submitted a moment ago. A worker that finds such a job before would
-// work on it.
-func (c *testDeployment) waitUntilExpired(t *testing.T) {
-	t.Helper()
-	processes.Eventually(t, 3*time.Minute, "the runs beyond their deadlines are cancelled", func() error {
-		ended, err := c.factSubjects(t.Context(), events.TypePipelineCompleted+".*")
-		if err != nil {
-			return err
-		}
-		for id, kind := range c.submitted {
-			if kind == expiring && !ended[events.PipelineCompleted{RunID: id}.Subject()] {
-				return fmt.Errorf("run %s is open", id)
-			}
-		}
-		return nil
-	})
 }
 
 // collectGarbage runs "tunebus gc". It removes the chunks of objects whose
