@@ -31,6 +31,9 @@ type Folders struct {
 type Options struct {
 	// System is the system prompt; empty: none.
 	System string
+	// Bits is to how many bits the weights are brought, 4 or 8; 0: they stay as they are
+	// stored.
+	Bits int
 	// MaxPrompt is the most tokens of a conversation that the model sees; 0:
 	// all.
 	MaxPrompt int
@@ -58,14 +61,14 @@ func Open(name string, f Folders, o Options) (*Partner, error) {
 	if f.Tuned != "" && !adapter {
 		dir = f.Tuned
 	}
-	wanted := llm.Answering{Dir: dir}
+	wanted := llm.Answering{Dir: dir, Bits: o.Bits}
 	if adapter {
 		wanted.Adapter = f.Tuned
 	}
 	if err := fitting.Check(hostmemory.Machine(), "the "+name+" model", wanted, ""); err != nil {
 		return nil, err
 	}
-	model, err := llm.Open(dir)
+	model, err := llm.OpenQuantised(dir, o.Bits)
 	if err != nil {
 		return nil, err
 	}

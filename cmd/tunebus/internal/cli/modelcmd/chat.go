@@ -33,7 +33,8 @@ func Chat(s *session.Session) *cobra.Command {
 		Use: "chat RUN", Short: "Talk with the model that a run tuned", Args: session.ExactlyOne("RUN"),
 		Long: `Talks with the model that a run tuned, on the built-in engine. Each line of the
 input is a message, and what was said before belongs to the conversation. The
-system prompt and the way of choosing tokens are those of the run.
+system prompt, the way of choosing tokens and the bits of the weights are those of
+the run.
 
 /reset begins a new conversation, /exit or the end of the input ends the command.
 Ctrl-C ends an answer, and where there is none the command.`,
@@ -102,6 +103,10 @@ func (f *chatFlags) open(ctx context.Context, c *cobra.Command, s *session.Sessi
 			MaxNewTokens: spec.MaxNewTokens,
 			Sampling:     sampling.Config{Temperature: spec.Temperature, TopK: spec.TopK, TopP: spec.TopP, MinP: spec.MinP, RepetitionPenalty: spec.RepetitionPenalty, Seed: uint64(spec.Seed)},
 		},
+	}
+	var said string
+	if o.Bits, said = runmodel.Bits(model.Run); said != "" {
+		s.Console.Say("note: %s", said)
 	}
 	if c.Flags().Changed("system") {
 		o.System = f.system

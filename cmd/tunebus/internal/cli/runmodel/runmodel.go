@@ -152,6 +152,16 @@ func SystemPrompt(run events.Run) string {
 	return s.FineTuner.SystemPromptOverrideText
 }
 
+// Bits is to how many bits a run brought the weights of the model that answered; 0: they
+// stayed as they are stored. Said says it to a person; empty: there is nothing to say.
+func Bits(run events.Run) (bits int, said string) {
+	i := run.Accepted.Specification.Inferencer
+	if bits = llm.Bits(i.LoadIn4bit, i.LoadIn8bit); bits > 0 {
+		said = fmt.Sprintf("as in run %s, whose inferencer.load_in_%dbit is true, the model answers with weights of %[2]d bits", run.ID, bits)
+	}
+	return bits, said
+}
+
 // WithScratch calls do with a folder of a command, which is removed afterwards.
 func WithScratch(parent, command string, do func(dir string) error) error {
 	if parent != "" {

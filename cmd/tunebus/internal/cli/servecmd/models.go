@@ -35,10 +35,10 @@ type opening struct {
 	scratch  string
 
 	host    hostmemory.Host
-	caches  []cache               // of the models that are opened
-	weights map[string]*llm.Model // base models by their folders
-	based   map[string]bool       // names of base models that are served
-	leftOut map[string]bool       // names of base models that an argument has, or two of them
+	caches  []cache             // of the models that are opened
+	weights map[form]*llm.Model // base models
+	based   map[string]bool     // names of base models that are served
+	leftOut map[string]bool     // names of base models that an argument has, or two of them
 	served  []*servedmodel.Model
 	noted   []string
 }
@@ -51,6 +51,12 @@ const fewTokens = 512
 type cache struct {
 	of     llm.Config
 	tokens int
+}
+
+// form is a folder of weights, and to how many bits they are brought; 0: none.
+type form struct {
+	dir  string
+	bits int
 }
 
 // source is a model that is named, in folders of this machine.
@@ -67,8 +73,10 @@ type source struct {
 	// base is the name of the base model; empty if it is a whole one. baseDigest is of what
 	// the run uploaded for it.
 	base, baseDigest string
-	// systemPrompt is the one with which a run trained and asked its model.
+	// systemPrompt is the one with which a run trained and asked its model, and bits those
+	// of the weights that answered it.
 	systemPrompt string
+	bits         int
 }
 
 // isPath reports whether an argument is a folder or an id of the Hub, and no run: neither
@@ -80,7 +88,7 @@ func isPath(arg string) bool {
 // models opens all models that the arguments name, and the base models of adapters
 // among them. Those that were opened are returned with an error, too.
 func (o *opening) models(c *cobra.Command, args []string) ([]*servedmodel.Model, error) {
-	o.weights, o.based = map[string]*llm.Model{}, map[string]bool{}
+	o.weights, o.based = map[form]*llm.Model{}, map[string]bool{}
 	stages := progress.OfStages(o.session.Console.Screen())
 	defer stages.Close()
 	sources, err := o.sources(c, stages, args)
@@ -168,6 +176,10 @@ func (o *opening) run(ctx context.Context, server *session.Deployment, stages *p
 		return orFolder(from.arg, err)
 	}
 	from.Places, from.systemPrompt = inputs.Places{Base: folders.Base, Tuned: folders.Tuned}, runmodel.SystemPrompt(model.Run)
+	var said string
+	if from.bits, said = runmodel.Bits(model.Run); said != "" {
+		o.note(said)
+	}
 	if from.Adapter() != "" {
 		from.base, from.baseDigest = model.Base.ID, model.Base.Upload.SHA256
 	}
@@ -222,15 +234,16 @@ func (o *opening) open(from source) error {
 		return fmt.Errorf("%s: %w", from.what, err)
 	}
 	o.note(report.Notes...)
-	base, ok := o.weights[from.Weights()]
+	weights := form{from.Weights(), from.bits}
+	base, ok := o.weights[weights]
 	if !ok {
-		if err := fitting.Check(o.host, from.what, llm.Answering{Dir: from.Weights(), Adapter: from.Adapter()}, ""); err != nil {
+		if err := fitting.Check(o.host, from.what, llm.Answering{Dir: weights.dir, Adapter: from.Adapter(), Bits: weights.bits}, ""); err != nil {
 			return exit.Input(err)
 		}
-		if base, err = llm.Open(from.Weights()); err != nil {
+		if base, err = llm.OpenQuantised(weights.dir, weights.bits); err != nil {
 			return fmt.Errorf("%s: %w", from.what, err)
 		}
-		o.weights[from.Weights()] = base
+		o.weights[weights] = base
 	}
 	if from.systemPrompt != "" {
 		o.note(fmt.Sprintf("%s was trained and asked with a system prompt, and answers best if requests begin with it, as a message of the role system: %s",

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
+	"github.com/tunebus/tunebus/events"
 )
 
 // copies makes copies of the quickstart's base model, and returns their folder.
@@ -29,7 +30,7 @@ func copies(t *testing.T, names ...string) string {
 // either order, with both of them and what to do.
 func TestServeSameNames(t *testing.T) {
 	t.Parallel()
-	f := folder(t, adapter(t))
+	f := folder(t, adapter(t), events.Inferencer{})
 	dir := copies(t, "v1/model", "v2/model", "amber-quartz", "r")
 	one, two, run := filepath.Join(dir, "v1", "model"), filepath.Join(dir, "v2", "model"), filepath.Join(dir, "amber-quartz")
 	// What is read would be refused in another way.

@@ -22,8 +22,11 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/interrupt"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/generation"
+	"github.com/tunebus/tunebus/llm/sampling"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -65,8 +68,8 @@ func adapter(t *testing.T) string {
 	return dir
 }
 
-// folder makes a data folder with a run "r" that tuned an adapter.
-func folder(t *testing.T, model string) *clitest.DataFolder {
+// folder makes a data folder with a run "r" that tuned an adapter, and asked it in some way.
+func folder(t *testing.T, model string, asked events.Inferencer) *clitest.DataFolder {
 	t.Helper()
 	f := clitest.NewDataFolder(t)
 	files := transfer.New(f.Store)
@@ -85,8 +88,9 @@ func folder(t *testing.T, model string) *clitest.DataFolder {
 			events.PipelineAccepted{
 				RunID: "r", RunName: "amber-quartz", RequestedAt: at, Plan: plan, Inputs: events.Inputs{Files: map[string]events.Reference{"fine_tuner.base_model_id": base}},
 				Specification: events.Specification{
-					FineTuner: events.FineTuner{BaseModelID: quickBase(), Rank: 4, LoRAAlpha: 8, TrainingDataID: "owner/rows", SystemPromptOverrideText: "Be brief."},
-					Pipeline:  events.Pipeline{EnableFinetuning: true},
+					FineTuner:  events.FineTuner{BaseModelID: quickBase(), Rank: 4, LoRAAlpha: 8, TrainingDataID: "owner/rows", SystemPromptOverrideText: "Be brief."},
+					Inferencer: asked,
+					Pipeline:   events.Pipeline{EnableFinetuning: true},
 				},
 			},
 			events.PhaseRequested{RunID: "r", Phase: events.Finetune, Queue: "builtin", Plan: plan},
@@ -212,7 +216,7 @@ func (s *serving) askWith(t *testing.T, parameters map[string]any) string {
 // differ as they do in chat. Ctrl-C ends the command with its status.
 func TestServeRun(t *testing.T) {
 	t.Parallel()
-	f := folder(t, adapter(t))
+	f := folder(t, adapter(t), events.Inferencer{})
 	s := serve(t, "last", "--data", f.Dir)
 	if want := []string{"amber-quartz", "r", quickBase()}; !slices.Equal(s.models, want) {
 		t.Fatalf("it serves %q, want %q", s.models, want)
@@ -236,6 +240,51 @@ func TestServeRun(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(out), &said); status != 0 || err != nil || !strings.HasPrefix(tuned, said.Answer) || !strings.HasPrefix(base, said.Base) {
 		t.Errorf("status %d, %v: chat says %q and %q, the server %q and %q\n%s", status, err, said.Answer, said.Base, tuned, base, text)
+	}
+}
+
+// TestServeBits: the model of a run that answered with weights of 4 bits does so here and in
+// chat, which is said.
+func TestServeBits(t *testing.T) {
+	t.Parallel()
+	const question, note = "Which boat lies at the pier?", "note: as in run r, whose inferencer.load_in_4bit is true, the model answers with weights of 4 bits\n"
+	dir := adapter(t)
+	asked := events.Inferencer{LoadIn4bit: true, MaxNewTokens: 12, Temperature: 1, TopP: 1, RepetitionPenalty: 1, Seed: 7}
+	f := folder(t, dir, asked)
+	direct := func(bits int) string {
+		p, err := conversation.Open("tuned", conversation.Folders{Base: quickBase(), Tuned: dir}, conversation.Options{
+			System: "Be brief.", Bits: bits,
+			Generate: generation.Prompt{MaxNewTokens: 12, Sampling: sampling.Config{Temperature: 1, TopP: 1, RepetitionPenalty: 1, Seed: 7}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := p.Ask(t.Context(), question, func(string) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Text
+	}
+	want := direct(4)
+	if stored := direct(0); stored == want {
+		t.Fatalf("in all bits it says %q: take another seed", want)
+	}
+	status, out, text := clitest.RunWithInput(t, strings.NewReader(question+"\n"), "chat", "r", "--data", f.Dir)
+	if status != 0 || out != want+"\n" || strings.Count(text, note) != 1 {
+		t.Errorf("status %d: chat says %q, want %q\n%s", status, out, want, text)
+	}
+
+	stored, quantised := serve(t, dir), serve(t, "r", "--data", f.Dir)
+	differs := false
+	for seed := 0; seed < 20 && !differs; seed++ {
+		sampled := map[string]any{"temperature": 1, "seed": seed}
+		sampled["model"] = "r"
+		got := quantised.askWith(t, sampled)
+		sampled["model"] = dir
+		differs = got != stored.askWith(t, sampled)
+	}
+	if !differs || strings.Count(quantised.screen.String(), note) != 1 {
+		t.Errorf("with weights of 4 bits it says the same as with the stored ones, or no note of them\n%s", quantised.screen)
 	}
 }
 
