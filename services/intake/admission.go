@@ -11,7 +11,9 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -27,12 +29,19 @@ type queueIndex interface {
 	HasQueue(ctx context.Context, p events.Phase, queue string) (bool, error)
 }
 
+// factReader reads the newest fact on a subject. The error is [history.ErrNotFound] if
+// there is none.
+type factReader interface {
+	Latest(ctx context.Context, subject string) (codec.Message, error)
+}
+
 // admission handles pipeline.requested: it publishes pipeline.accepted and the
 // first job, or pipeline.rejected.
 type admission struct {
 	rules      request.Rules
 	runs       Runs // of the stream and the archive
 	streamRuns Runs // only of the stream
+	facts      factReader
 	queues     queueIndex
 	inputs     InputReserver
 	capacity   *capacityGate
@@ -48,6 +57,9 @@ func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 	id := req.RunID
 	if id == "" {
 		id = request.RunID(d.Stream, d.Sequence, d.Time)
+	}
+	if rejected, err := a.wasRejected(ctx, d); err != nil || rejected {
+		return err
 	}
 	existing, done, err := a.findExisting(ctx, d, req, id)
 	if err != nil || done {
@@ -72,6 +84,19 @@ func (a *admission) handle(ctx context.Context, d delivery.Delivery) error {
 		return a.reject(ctx, d, req, faults)
 	}
 	return a.accept(ctx, d, req, accepted)
+}
+
+// wasRejected reports whether a request has been rejected. Its answer stays, although it
+// might be accepted now: a consumer that was made anew delivers all requests again.
+func (a *admission) wasRejected(ctx context.Context, d delivery.Delivery) (bool, error) {
+	_, err := a.facts.Latest(ctx, events.PipelineRejected{RequestSequence: d.Sequence}.Subject())
+	switch {
+	case errors.Is(err, history.ErrNotFound):
+		return false, nil
+	case err != nil && !codec.IsUndecodable(err): // a rejection that a later version wrote is one, too
+		return false, err
+	}
+	return true, nil
 }
 
 // findExisting looks for a run with the id that a request would create. If an

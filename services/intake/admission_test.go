@@ -29,6 +29,7 @@ func newAdmission(runs fakeRuns, usage float64) (*admission, *fakePublisher) {
 	return &admission{
 		runs:       runs,
 		streamRuns: runs,
+		facts:      noFacts{},
 		queues:     fakeQueues{exist: true},
 		capacity:   &capacityGate{streams: &fakeUsage{usage: usage}, fullAt: 0.8, recheck: 30 * time.Second, log: log},
 		publisher:  j,

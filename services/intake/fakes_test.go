@@ -10,6 +10,7 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/delivery"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/journal"
 )
 
@@ -37,6 +38,13 @@ func (j *fakePublisher) PublishNext(_ context.Context, stored events.Fact, _ eve
 type fakeRuns map[string]events.Run
 
 func (r fakeRuns) Run(_ context.Context, id string) (events.Run, error) { return r[id], nil }
+
+// noFacts are the facts of requests that nobody has answered.
+type noFacts struct{}
+
+func (noFacts) Latest(context.Context, string) (codec.Message, error) {
+	return codec.Message{}, history.ErrNotFound
+}
 
 // failingRuns returns the same error for each run.
 type failingRuns struct{ err error }

@@ -111,6 +111,7 @@ func New(c *conn.Conn, cfg Config) *Service {
 			rules:      request.Rules{DataRoots: cfg.DataRoots, Store: cfg.Store, Local: cfg.Local, Limits: cfg.Limits},
 			runs:       cfg.Runs,
 			streamRuns: stream,
+			facts:      stream,
 			queues:     inspector,
 			inputs:     cfg.Inputs,
 			capacity:   &capacityGate{streams: inspector, fullAt: cfg.FullAt, recheck: cfg.Recheck, log: cfg.Logger},

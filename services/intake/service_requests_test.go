@@ -82,6 +82,36 @@ func TestRedeliveredRequest(t *testing.T) {
 	}
 }
 
+// TestRejectedRequestAgain: a request that was rejected stays so, when it is delivered again
+// by a consumer that was made anew, and what was wrong with it is mended.
+func TestRejectedRequestAgain(t *testing.T) {
+	t.Parallel()
+	f := open(t, intake.Config{}, topology.Topology{})
+	later := topology.Topology{Queues: map[events.Phase][]string{events.Inference: {"later"}}}
+	rejected := f.request(t, events.PipelineRequested{RunID: "early", Queues: map[events.Phase]string{events.Inference: "later"}})
+	f.faults(t, rejected)
+	if err := f.js.DeleteConsumer(t.Context(), events.StreamRequests, topology.ConsumerIntake); err != nil {
+		t.Fatal(err)
+	}
+	if err := topology.Apply(t.Context(), f.bus, later); err != nil {
+		t.Fatal(err)
+	}
+	f.request(t, events.PipelineRequested{RunID: "late", Queues: map[events.Phase]string{events.Inference: "later"}})
+	f.accepted(t, "late") // so all before it have been delivered again
+	consumer, err := f.js.Consumer(t.Context(), events.StreamRequests, topology.ConsumerIntake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for consumer.CachedInfo().AckFloor.Stream <= rejected {
+		if _, err := consumer.Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, err := runlister.New(f.bus).Accepted(t.Context()); err != nil || !slices.Equal(ids, []string{"late"}) {
+		t.Errorf("accepted runs are %v, %v", ids, err)
+	}
+}
+
 // TestDiedBeforeTheFirstJob: the accepted event exists, the job does not; the
 // redelivery publishes the job.
 func TestDiedBeforeTheFirstJob(t *testing.T) {
