@@ -109,11 +109,23 @@ func Start(ctx context.Context, s *session.Session, cfg settings.Settings, serve
 		})
 	})
 	if err == nil && !server.WithoutWorkers { // the folder is this process's
+		sayStoreMoved(s, cfg)
 		if kept := places.Remember(cfg); kept != nil {
 			s.Console.Say("the next command on the data folder %s will not know where its reports and its tracking go, and needs --reports and --tracking-uri: %v", cfg.Data.Folder, kept)
 		}
 	}
 	return local, err
+}
+
+// sayStoreMoved says that artifacts lie in another store than before.
+func sayStoreMoved(s *session.Session, cfg settings.Settings) {
+	before, err := places.Read(cfg.Data.Folder)
+	if err != nil { // which whoever writes the places says
+		return
+	}
+	if moved, err := before.StoreMoved(cfg); err == nil && moved != "" {
+		s.Console.Say("%s", moved)
+	}
 }
 
 // earlierPlaces has the tracker leave runs of earlier processes in their places, and remove

@@ -8,6 +8,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/runmodel"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/modelexport"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
@@ -29,8 +30,8 @@ func (f *exportFlags) exportArtifact(ctx context.Context, s *session.Session, se
 		return err
 	}
 	if a.Reference.Store != store.ID() {
-		return exit.Input(fmt.Errorf("the artifact %s of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
-			a.Name, run.ID, a.Reference.Store, store.ID()))
+		return exit.Input(fmt.Errorf("the artifact %s of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use%s",
+			a.Name, run.ID, a.Reference.Store, store.ID(), storeopening.Earlier(session.DataFolder(server))))
 	}
 	o := f.options
 	if data := session.DataFolder(server); data != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/inprocess"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/deletedruns"
 	"github.com/tunebus/tunebus/events"
@@ -206,6 +207,9 @@ func (d deletionCommand) refusal(ctx context.Context, refused *deletion.RefusedE
 			return exit.Input(fmt.Errorf("there is nothing to delete yet: %w; `%s` ends it", unknown, d.session.CommandLine("cancel", id)))
 		}
 		return unknown
+	}
+	if slices.ContainsFunc(refused.Refusals, func(r deletion.Refusal) bool { return strings.Contains(r.Why, "--artifacts") }) {
+		return exit.Input(fmt.Errorf("%w%s", refused, storeopening.Earlier(session.DataFolder(d.server))))
 	}
 	return exit.Input(refused)
 }

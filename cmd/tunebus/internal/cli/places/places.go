@@ -49,6 +49,9 @@ type Places struct {
 	// Artifacts is the address of the artifact store; empty: a folder of the data
 	// folder.
 	Artifacts string `json:"artifacts,omitempty"`
+	// EarlierArtifacts are the artifact stores that runs and ups had before, the earliest
+	// first, as Artifacts has them.
+	EarlierArtifacts []string `json:"earlier_artifacts,omitempty"`
 	// Earlier are the places that runs and ups had before, the earliest first.
 	Earlier []Earlier `json:"earlier,omitempty"`
 
@@ -155,11 +158,7 @@ func (p Places) Text(data string) string {
 	if len(places) == 0 {
 		return ""
 	}
-	name := "names others"
-	if len(others) == 1 {
-		name = "names another place"
-	}
-	return fmt.Sprintf("as before on the data folder %s, %s; %s %s", data, strings.Join(places, ", and "), strings.Join(others, " or "), name)
+	return fmt.Sprintf("as before on the data folder %s, %s; to change that, give %s", data, strings.Join(places, ", and "), strings.Join(others, " or "))
 }
 
 // Remember writes the places of settings into their data folder, which this process has
@@ -178,7 +177,7 @@ func Remember(cfg settings.Settings) error {
 		return err
 	}
 	if before, err := Read(data); err == nil {
-		p.Earlier = before.history(p, time.Now())
+		p.Earlier, p.EarlierArtifacts = before.history(p, time.Now()), before.stores(p)
 		if reflect.DeepEqual(before, p) {
 			return nil
 		}

@@ -59,7 +59,7 @@ func TestRemember(t *testing.T) {
 		t.Errorf("%+v, %+v", cfg.Tracker, cfg.Artifacts)
 	}
 	want := "as before on the data folder k/data, reports go to k/my reports, and tracking goes to file:./k/ml%201%25, and artifacts lie in s3://bucket/x; " +
-		"--reports or --tracking-uri or artifacts.url of the settings names others"
+		"to change that, give --reports or --tracking-uri or artifacts.url of the settings"
 	if got := used.Text("k/data"); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -129,6 +129,45 @@ func TestHomes(t *testing.T) {
 	always := usual(t, "data2")
 	if homes, err := (places.Places{}).Homes(always, time.Now()); err != nil || homes != nil {
 		t.Errorf("of a folder that has only had the usual places: %+v, %v", homes, err)
+	}
+}
+
+// TestStores: that artifacts lie in another store than before is said once, with the address
+// of the earlier one, which is remembered.
+func TestStores(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	own := "file://" + filepath.Join(dir, "data", "artifacts")
+	for i, step := range []struct {
+		store, moved string
+		earlier      []string
+	}{
+		{"", "", nil},
+		{"s3://u:secret@bucket/x", "artifacts lie in s3://xxxxx@bucket/x from now on; those of the runs before stay where they are: commands on these runs, such as export, need --artifacts " + own, []string{own}},
+		{"s3://u:secret@bucket/x", "", []string{own}},
+		{"", "artifacts lie in the data folder from now on; those of the runs before stay where they are: commands on these runs, such as export, need --artifacts s3://xxxxx@bucket/x", []string{"s3://xxxxx@bucket/x"}},
+	} {
+		cfg := usual(t, "data")
+		cfg.Artifacts.URL = step.store
+		before, err := places.Read("data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved, err := before.StoreMoved(cfg); err != nil || moved != step.moved {
+			t.Errorf("%d: %q, %v, want %q", i, moved, err, step.moved)
+		}
+		if err := places.Remember(cfg); err != nil {
+			t.Fatal(err)
+		}
+		if before, err = places.Read("data"); err != nil {
+			t.Fatal(err)
+		}
+		if earlier, err := before.EarlierStores(); err != nil || !slices.Equal(earlier, step.earlier) {
+			t.Errorf("%d: %q, %v, want %q", i, earlier, err, step.earlier)
+		}
 	}
 }
 

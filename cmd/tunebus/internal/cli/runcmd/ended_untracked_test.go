@@ -106,7 +106,7 @@ func TestCancelEndsWhereRunBegan(t *testing.T) {
 	checkFinished(t, "k/rep", "k/ml", "first", "5")
 
 	status, out, screen = clitest.Run(t, "run", "--data", "k/d", "--predictions", "answers.jsonl", "--set", "evaluator.metrics=exact_match", "--run-id", "second", "--relaxed-sync")
-	want := "as before on the data folder k/d, reports go to k/rep, and tracking goes to file:./k/ml; --reports or --tracking-uri names others"
+	want := "as before on the data folder k/d, reports go to k/rep, and tracking goes to file:./k/ml; to change that, give --reports or --tracking-uri"
 	if status != 0 || !strings.Contains(strings.Join(strings.Fields(screen), " "), want) {
 		t.Errorf("status %d, want %q\n%s%s", status, want, out, screen)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/conversation"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/tunedmodel"
@@ -67,8 +68,8 @@ func Find(ctx context.Context, s *session.Session, server *session.Deployment, i
 		return fail(err)
 	}
 	if m.Reference.Store != store.ID() {
-		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use",
-			run.ID, m.Reference.Store, store.ID())))
+		return fail(exit.Input(fmt.Errorf("the model of run %s lies in the artifact store %s, and this is %s; --artifacts names the store that the services use%s",
+			run.ID, m.Reference.Store, store.ID(), storeopening.Earlier(session.DataFolder(server)))))
 	}
 	sources, err := service.Sources(server.Settings, s.Logger())
 	if err != nil {

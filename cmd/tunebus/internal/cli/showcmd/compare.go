@@ -12,6 +12,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/losshistory"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/compared"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -113,7 +114,7 @@ func openArtifact(ctx context.Context, server *session.Deployment, ref events.Re
 		return nil, err
 	}
 	if ref.Store != store.ID() {
-		return nil, fmt.Errorf("they lie in store %s, and this is store %s; --artifacts names another one", ref.Store, store.ID())
+		return nil, fmt.Errorf("they lie in store %s, and this is store %s; --artifacts names another one%s", ref.Store, store.ID(), storeopening.Earlier(session.DataFolder(server)))
 	}
 	return func(ctx context.Context) (io.ReadCloser, error) { return store.Get(ctx, ref) }, nil
 }
