@@ -102,6 +102,10 @@ func (w *Worker) Route() delivery.Route {
 	}
 }
 
+// PrepareScratch makes the scratch folder if it is missing, and checks that jobs can use it.
+// A process calls it at its start; the folder is looked at again before each job.
+func (w *Worker) PrepareScratch() error { return scratch.Prepare(w.cfg.Scratch) }
+
 // Sweep removes the scratch folders that killed processes left behind, of every
 // phase, and their half-written artifacts. A process calls it at its start; a
 // worker that takes a job over sweeps by itself.
@@ -166,16 +170,27 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
 	if err := checkStore(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
-		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
+		return w.giveBack(d, req, err)
 	}
 	a := newAttempt(req, run, w.cfg.MaxBackoff, w.cfg.Logger)
+	if _, decided := a.decided(); !decided { // the end of a job that needs no work needs no folder
+		if err := w.PrepareScratch(); err != nil {
+			return w.giveBack(d, req, err)
+		}
+	}
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.slot = slot
 	slot.SetAttempt(a.number)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
 	waits.SetAttempt(a.newestStep)
 	return w.work(ctx, graceCtx, jobCtx, a)
+}
+
+// giveBack leaves a job to another worker, or to this one once a person has mended its
+// machine. The job is not claimed yet, so it costs the run no try.
+func (w *Worker) giveBack(d delivery.Delivery, req events.PhaseRequested, why error) error {
+	w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", why)
+	return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: why}
 }
 
 // work claims the job, has it executed and finishes it.
