@@ -25,11 +25,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
+	"github.com/tunebus/tunebus/pipeline/worker/inputplace"
 	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
 	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
@@ -169,7 +169,7 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := checkStore(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
+	if err := inputplace.Check(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
 		return w.giveBack(d, req, err)
 	}
 	a := newAttempt(req, run, w.cfg.MaxBackoff, w.cfg.Logger)
@@ -218,21 +218,6 @@ func (w *Worker) settleUnreadable(d delivery.Delivery, req events.PhaseRequested
 		return &delivery.DeadLetterError{Err: err}
 	}
 	return err
-}
-
-// checkStore checks that every input lies in the worker's store, or is a local
-// input of its data folder. The job is not claimed at that time, so it can wait
-// for a worker with the right store.
-func checkStore(in events.Inputs, store string, local engine.Local) error {
-	for _, r := range in.References() {
-		if localinput.Is(r) && (local == nil || r.Store != local.StoreID()) {
-			return fmt.Errorf("the input %s stays on the machine with data folder %s, which this worker does not work on", r.Key, r.Store)
-		}
-		if !localinput.Is(r) && r.Store != store {
-			return fmt.Errorf("artifact %s lies in store %s, this worker has store %s: check its artifact settings", r.Key, r.Store, store)
-		}
-	}
-	return nil
 }
 
 // attempt is one attempt at a phase. It is the job's owner from the claim until
