@@ -1,6 +1,6 @@
 // Package inputplace tells whether a worker can reach the inputs of a job.
 //
-//	if err := inputplace.Check(job.Inputs, store.ID(), folder); err != nil {
+//	if err := inputplace.Check(inputs, storeID, folder); err != nil {
 //		// another worker can
 //	}
 package inputplace
