@@ -44,6 +44,38 @@ func TestRunIndex(t *testing.T) {
 	}
 }
 
+// TestWorking: a job is worked on from the start of its newest attempt to the end of that
+// attempt, of the phase, or of the run.
+func TestWorking(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, topology.Topology{})
+	job := func(run string, queue string) events.Event {
+		return events.PhaseRequested{RunID: run, Phase: events.Finetune, Queue: queue}
+	}
+	start := func(run string, n int) events.Event {
+		return events.PhaseStarted{RunID: run, Phase: events.Finetune, Attempt: n}
+	}
+	end := func(run string, n int) events.Event {
+		return events.AttemptEnded{RunID: run, Phase: events.Finetune, Attempt: n, Reason: events.EndError}
+	}
+	for _, ev := range []events.Event{
+		accepted("given_back"), job("given_back", "builtin"),
+		accepted("working"), job("working", "builtin"), start("working", 1),
+		accepted("again"), job("again", "builtin"), start("again", 9), end("again", 9), start("again", 10),
+		accepted("trl"), job("trl", "trl"), start("trl", 1),
+		accepted("next_try"), job("next_try", "builtin"), start("next_try", 1), end("next_try", 1),
+		accepted("completed"), job("completed", "builtin"), start("completed", 1), events.PhaseCompleted{RunID: "completed", Phase: events.Finetune},
+		accepted("ended"), job("ended", "builtin"), start("ended", 1), events.PipelineCompleted{RunID: "ended"},
+	} {
+		s.publish(t, ev)
+	}
+	got, err := runlister.New(s.conn).Working(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "the jobs that are worked on", fmt.Sprint(got), "map[{finetune builtin}:2 {finetune trl}:1]")
+}
+
 // TestRunIndexRejection: the rejection of a run is found by the run's id, also if
 // other requests between were accepted.
 func TestRunIndexRejection(t *testing.T) {

@@ -74,6 +74,28 @@ func (f *Folder) Remove() error {
 // IsWithin reports whether a path is a scratch folder, or lies in one.
 func IsWithin(path string) bool { return strings.Contains(filepath.ToSlash(path), "/"+namePrefix) }
 
+// Prepare makes a parent that is missing, and checks that jobs can have their folders in it.
+func Prepare(parent string) error {
+	err := os.MkdirAll(parent, 0o750)
+	if err == nil {
+		err = tryOut(parent)
+	}
+	if err != nil {
+		return fmt.Errorf("the scratch folder %s cannot be used: %w; let the worker write there, or name another folder by data.scratch of its settings (TUNEBUS_DATA_SCRATCH)", parent, err)
+	}
+	return nil
+}
+
+// tryOut makes a folder and removes it. It is named and locked as those of jobs, so that a
+// sweep removes what a killed process left of it, and nothing else.
+func tryOut(parent string) error {
+	dir, err := filelock.MkdirLocked(parent, namePrefix+"check-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(dir.Name()), dir.Close())
+}
+
 // Sweep removes the folders of killed processes in parent, of every phase.
 func Sweep(parent string, log *slog.Logger) {
 	n, err := filelock.RemoveUnlocked(parent, namePrefix+"*")

@@ -3,6 +3,7 @@ package scratch
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tunebus/tunebus/events"
@@ -40,5 +41,38 @@ func TestFolder(t *testing.T) {
 	}
 	if _, err := (&Folder{Parent: filepath.Join(parent, "none")}).Path("x"); err == nil {
 		t.Error("a folder in a folder that is not there")
+	}
+}
+
+// TestPrepare: a missing folder is made and stays empty. One that cannot be made, or that
+// cannot hold folders, is named with what to do.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	for range 2 { // made, and found
+		if err := Prepare(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad := []string{file, filepath.Join(file, "below")}
+	if os.Geteuid() != 0 { // who may write everywhere
+		locked := filepath.Join(dir, "locked")
+		if err := os.Mkdir(locked, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		bad = append(bad, locked)
+	}
+	for _, parent := range bad {
+		err := Prepare(parent)
+		if err == nil || !strings.Contains(err.Error(), "the scratch folder "+parent+" cannot be used: ") || !strings.Contains(err.Error(), "TUNEBUS_DATA_SCRATCH") {
+			t.Errorf("%s: %v", parent, err)
+		}
 	}
 }

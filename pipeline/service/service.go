@@ -24,6 +24,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -41,7 +42,8 @@ type Service struct {
 }
 
 // Wire adds the consumers and tasks of a service. It only reads the settings
-// and does no I/O, so its errors are faults of the settings.
+// and does no I/O, but for the scratch folder of a worker, so its errors are
+// faults of the settings.
 type Wire func(s *Service) error
 
 // Add adds consumers.
@@ -83,6 +85,9 @@ func (s *Service) AddPhase(p events.Phase, name string, e engine.Engine) error {
 		Sample:           s.process.opts.Sample,
 		Logger:           s.Log,
 	})
+	if err := w.PrepareScratch(); err != nil {
+		return structconf.Faults{{Key: "data.scratch", Message: err.Error()}}
+	}
 	w.Sweep()
 	route := w.Route()
 	if skip := s.process.opts.Skip; skip != nil {

@@ -62,7 +62,7 @@ type Artifacts struct {
 // Data is the section data: the folders of a process, and the Hub.
 type Data struct {
 	Folder      string   `json:"folder" default:"tunebus-data" doc:"data folder of run and up"`
-	Scratch     string   `json:"scratch" default:"" doc:"folder for temporary files; default: the system's, for run and up scratch in the data folder"`
+	Scratch     string   `json:"scratch" default:"" doc:"folder for temporary files, made if it is missing; default: the system's, for run and up scratch in the data folder"`
 	Roots       []string `json:"roots" default:"" doc:"folders below which a request may name files; default: none, for run and up the working folder"`
 	HubEndpoint string   `json:"hub_endpoint" default:"https://huggingface.co" env:"HF_ENDPOINT" doc:"Hugging Face Hub"`
 	HubCache    string   `json:"hub_cache" default:"" env:"HF_HUB_CACHE" doc:"folder for what is fetched from the Hub, shared with huggingface_hub; default: hub in $HF_HOME, else ~/.cache/huggingface/hub"`

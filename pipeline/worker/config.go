@@ -56,8 +56,8 @@ type Timing struct {
 	// owns its job, in addition to notifications. Default 20 s.
 	OwnershipCheckInterval time.Duration
 	// WrongWorkerDelay is the first redelivery delay of a job that this worker
-	// cannot do: its artifacts are in another store, or its run has facts of a
-	// newer version. It grows with each delivery. Default 15 s.
+	// cannot do: its artifacts are in another store, its run has facts of a newer
+	// version, or the worker's scratch folder cannot be used. It grows with each delivery. Default 15 s.
 	WrongWorkerDelay time.Duration
 	// SampleInterval is the time between two samples of the machine. Default
 	// 5 s.

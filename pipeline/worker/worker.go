@@ -25,11 +25,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/checkpointing"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/failpoint"
-	"github.com/tunebus/tunebus/pipeline/localinput"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/retry"
 	"github.com/tunebus/tunebus/pipeline/scratch"
 	"github.com/tunebus/tunebus/pipeline/worker/cleanup"
+	"github.com/tunebus/tunebus/pipeline/worker/inputplace"
 	"github.com/tunebus/tunebus/pipeline/worker/stallwatch"
 	"github.com/tunebus/tunebus/pipeline/worker/waitnews"
 )
@@ -102,6 +102,10 @@ func (w *Worker) Route() delivery.Route {
 	}
 }
 
+// PrepareScratch makes the scratch folder if it is missing, and checks that jobs can use it.
+// A process calls it at its start; the folder is looked at again before each job.
+func (w *Worker) PrepareScratch() error { return scratch.Prepare(w.cfg.Scratch) }
+
 // Sweep removes the scratch folders that killed processes left behind, of every
 // phase, and their half-written artifacts. A process calls it at its start; a
 // worker that takes a job over sweeps by itself.
@@ -165,17 +169,28 @@ func (w *Worker) handle(ctx, graceCtx, jobCtx context.Context, d delivery.Delive
 	if state := run.Phases[req.Phase]; state != nil && state.Completed != nil {
 		return w.finisher.finishCompleted(graceCtx, *state.Completed, run)
 	}
-	if err := checkStore(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
-		w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", err)
-		return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: err}
+	if err := inputplace.Check(req.Inputs, w.storeID, w.cfg.Sources.Local); err != nil {
+		return w.giveBack(d, req, err)
 	}
 	a := newAttempt(req, run, w.cfg.MaxBackoff, w.cfg.Logger)
+	if _, decided := a.decided(); !decided { // the end of a job that needs no work needs no folder
+		if err := w.PrepareScratch(); err != nil {
+			return w.giveBack(d, req, err)
+		}
+	}
 	a.wakeups, a.stopHeartbeat, a.progress = wakeups, d.StopHeartbeat, progress.Of(graceCtx)
 	a.slot = slot
 	slot.SetAttempt(a.number)
 	a.checkpoints = checkpointing.NewSaver(a.checkpointJob(), w.checkpoints)
 	waits.SetAttempt(a.newestStep)
 	return w.work(ctx, graceCtx, jobCtx, a)
+}
+
+// giveBack leaves a job to another worker, or to this one once a person has mended its
+// machine. The job is not claimed yet, so it costs the run no try.
+func (w *Worker) giveBack(d delivery.Delivery, req events.PhaseRequested, why error) error {
+	w.cfg.Logger.Error("job given back", "run", req.RunID, "phase", req.Phase, "error", why)
+	return &delivery.RetryAfter{Delay: delivery.RedeliveryDelay(d.Delivered, w.cfg.Timing.WrongWorkerDelay), Err: why}
 }
 
 // work claims the job, has it executed and finishes it.
@@ -203,21 +218,6 @@ func (w *Worker) settleUnreadable(d delivery.Delivery, req events.PhaseRequested
 		return &delivery.DeadLetterError{Err: err}
 	}
 	return err
-}
-
-// checkStore checks that every input lies in the worker's store, or is a local
-// input of its data folder. The job is not claimed at that time, so it can wait
-// for a worker with the right store.
-func checkStore(in events.Inputs, store string, local engine.Local) error {
-	for _, r := range in.References() {
-		if localinput.Is(r) && (local == nil || r.Store != local.StoreID()) {
-			return fmt.Errorf("the input %s stays on the machine with data folder %s, which this worker does not work on", r.Key, r.Store)
-		}
-		if !localinput.Is(r) && r.Store != store {
-			return fmt.Errorf("artifact %s lies in store %s, this worker has store %s: check its artifact settings", r.Key, r.Store, store)
-		}
-	}
-	return nil
 }
 
 // attempt is one attempt at a phase. It is the job's owner from the claim until

@@ -19,7 +19,8 @@ type Queue struct {
 	Name  string       `json:"name"`
 	// Waiting jobs have not been delivered to a worker yet.
 	Waiting int `json:"waiting"`
-	// Held jobs are worked on, or are delivered again after a delay.
+	// Held jobs are worked on, or are delivered again after a delay. The server does
+	// not tell the two apart.
 	Held int `json:"held"`
 	// Idle is how many slots of running workers are free.
 	Idle int `json:"idle"`

@@ -61,6 +61,11 @@ func notRun() map[string]string {
 		"docker compose":           "it needs a container engine; a test checks the file",
 		"mlflow migrate-filestore": "it needs MLflow",
 		"go test -run xxx -bench":  "it measures for minutes",
+
+		"export TUNEBUS_ARTIFACTS_URL=file:///srv": "the folder belongs to the machine",
+		"tunebus up &": "it takes the usual port of the machine; tests start up on ports of their own",
+		"NATS_URL=nats://127.0.0.1:4222 tunebus-finetune": "it works beside an up on the usual port; tests of the separate programs start it",
+		"tunebus submit config.toml --copy-inputs":        "it needs that up; a test of submit says --copy-inputs",
 	}
 }
 

@@ -3,6 +3,8 @@ package standalone_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,9 @@ import (
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/engine"
+	"github.com/tunebus/tunebus/pipeline/service"
+	"github.com/tunebus/tunebus/pipeline/settings"
+	"github.com/tunebus/tunebus/pipeline/structconf"
 	"github.com/tunebus/tunebus/pipeline/worker"
 )
 
@@ -213,6 +218,67 @@ func TestWorkerWithOtherStoreNaksJob(t *testing.T) {
 	p := s.ended(t, "r").Phases[events.Finetune]
 	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
 		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
+	}
+}
+
+// TestWorkerWithoutScratchNaksJob: a scratch folder that vanished is made again. While it
+// cannot be made, the worker gives the job back and logs that; the run loses no try, and
+// another worker does it.
+func TestWorkerWithoutScratchNaksJob(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t)
+	dir := filepath.Join(t.TempDir(), "vanished")
+	useScratch := func(_ context.Context, job *engine.Job) (engine.Result, error) {
+		_, err := job.Scratch("x")
+		return engine.Result{}, err
+	}
+	stop := s.worker(t, s.bus, useScratch, worker.Config{Scratch: dir})
+	s.accept(t, "made", tries(1, 1), events.Finetune)
+	wantEqual(t, "the conclusion", s.ended(t, "made").Completed.Conclusion, events.Success)
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.accept(t, "r", tries(1, 1), events.Finetune)
+	eventually(t, "the nak is logged", func() bool {
+		return s.log.hasLine("job given back", "run=r", "the scratch folder "+dir+" cannot be used", "level=ERROR")
+	})
+	stop()
+	s.worker(t, s.bus, useScratch, worker.Config{})
+	p := s.ended(t, "r").Phases[events.Finetune]
+	if len(p.Attempts) != 1 || p.Completed.Conclusion != events.Success {
+		t.Errorf("%d attempts, completed %+v", len(p.Attempts), p.Completed)
+	}
+}
+
+// TestServiceMakesScratch: a service makes its scratch folder at its start, and does not
+// start where it cannot.
+func TestServiceMakesScratch(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t)
+	start := func(folder string) error {
+		var cfg settings.Settings
+		cfg.Data.Scratch = folder
+		p, err := service.NewProcess(s.bus, s.store, service.Options{Settings: cfg, Logger: s.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Wire(s.logger(), func(svc *service.Service) error {
+			return svc.AddPhase(events.Evaluation, engine.Builtin, engine.Func(noop))
+		})
+	}
+	dir := filepath.Join(t.TempDir(), "scratch")
+	if err := start(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Errorf("it is not there, or not empty: %v", err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := start(dir)
+	if _, ok := errors.AsType[structconf.Faults](err); !ok || !strings.Contains(err.Error(), "data.scratch: the scratch folder "+dir+" cannot be used") {
+		t.Errorf("it starts without the folder: %v", err)
 	}
 }
 

@@ -25,8 +25,12 @@ type waits struct {
 	looks int         // at it
 	alone int         // looks in a row without a worker
 	full  int         // looks in a row without a free worker
+	back  int         // looks in a row with a free worker that does not take the job
 	next  time.Time   // of the next look
 	told  bool
+	// toldBusy is set if the person knows for which runs the workers work. The job may
+	// wait for something else, once they do not.
+	toldBusy bool
 
 	// Of the progress, which another goroutine shows:
 	announced map[events.Phase]string
@@ -50,7 +54,7 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 		return
 	}
 	if job != w.job {
-		w.job, w.looks, w.alone, w.full, w.told, w.next = job, 0, 0, 0, false, time.Time{}
+		w.startLooking(job)
 	}
 	if w.told || time.Now().Before(w.next) {
 		return
@@ -65,13 +69,36 @@ func (w *waits) look(ctx context.Context, run events.Run) {
 	queue := freeworker.Missing(run, queues)
 	if queue == "" {
 		w.alone = 0
-		w.lookAtBusy(ctx, run, queues)
+		w.lookAtWorkers(ctx, run, queues)
 		return
 	}
-	w.full = 0
+	w.full, w.back = 0, 0
 	if w.alone++; w.alone >= looksWithoutWorker {
 		w.told = true
 		w.console.Say("%-10s %s", job.Phase, view.WaitsForWorker(queue))
+	}
+}
+
+// startLooking forgets the looks at the queue of an earlier job.
+func (w *waits) startLooking(job events.Step) {
+	w.job, w.looks, w.alone, w.full, w.back, w.told, w.toldBusy, w.next = job, 0, 0, 0, 0, false, false, time.Time{}
+}
+
+// lookAtWorkers looks why the workers of a queue do not take the job.
+func (w *waits) lookAtWorkers(ctx context.Context, run events.Run, queues []topology.Queue) {
+	what := freeworker.Untaken(run, queues, time.Now())
+	switch {
+	case what == "" && w.toldBusy:
+		w.back = 0
+	case what == "":
+		w.back = 0
+		w.lookAtBusy(ctx, run, queues)
+	default:
+		w.full = 0
+		if w.back++; w.back >= looksWithoutWorker {
+			w.told = true
+			w.console.Say("%-10s %s", w.job.Phase, view.WaitsFor(what))
+		}
 	}
 }
 
@@ -83,7 +110,7 @@ func (w *waits) lookAtBusy(ctx context.Context, run events.Run, queues []topolog
 		return
 	}
 	if w.full++; w.full >= looksWithoutWorker {
-		w.told = true
+		w.toldBusy = true
 		w.console.Say("%-10s %s", w.job.Phase, view.WaitsFor(what))
 	}
 }

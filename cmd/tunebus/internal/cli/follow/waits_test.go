@@ -63,6 +63,37 @@ func TestMissingWorker(t *testing.T) {
 	}
 }
 
+// TestGivenBackJob: where all workers work it is said for which runs, and later, once, that a
+// free worker does not take the job.
+func TestGivenBackJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var screen strings.Builder
+		idle := 0
+		w := &waits{
+			console: view.NewConsole(io.Discard, &screen),
+			queues: func(context.Context) ([]topology.Queue, error) {
+				return []topology.Queue{{Phase: events.Finetune, Name: "trl", Held: 2, Idle: idle}}, nil
+			},
+			busy: func(context.Context, events.Run, []topology.Queue) (string, error) { return "a free worker", nil },
+		}
+		run := queuedRun()
+		run.Accepted.RequestedAt = time.Now()
+		for i := range 120 {
+			if i == 60 {
+				idle = 1
+			}
+			w.look(t.Context(), run)
+			time.Sleep(2 * time.Second) // of the bubble's clock
+		}
+		busy, back := "finetune   waits for a free worker\n", "finetune   waits for a worker of finetune/trl that can take it: "
+		got := screen.String()
+		if strings.Count(got, "\n") != 2 || !strings.HasPrefix(got, busy+back) {
+			t.Errorf("%q, want %q and %q once", got, busy, back)
+		}
+	})
+}
+
 // TestLooksAtQueues: a run without a job that waits costs no look, and a long queue
 // few of them. A server that does not answer is no missing worker.
 func TestLooksAtQueues(t *testing.T) {

@@ -1,11 +1,13 @@
-// Package freeworker says what a queued job waits for where all workers of its queue
-// work: for which runs they do.
+// Package freeworker says what a queued job waits for: for a worker that is missing, for
+// one of those that all work, and for which runs they do, or for another one than those
+// that gave it back.
 package freeworker
 
 import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -23,10 +25,13 @@ const (
 )
 
 // Awaited says what a queued job of the run waits for, such as "a free worker of
-// finetune/builtin, which works on nightly (r7)". It is empty if no job of the run
-// is queued, if a worker of its queue is free or missing, or if the queue works on no other
-// run: a worker may be about to say that it has taken the job.
+// finetune/builtin, which works on nightly (r7)", or what [Untaken] says. It is empty if no
+// job of the run is queued, if the workers of its queue are missing, or if the queue works on
+// no other run: a worker may be about to say that it has taken the job.
 func Awaited(ctx context.Context, b *conn.Conn, run events.Run, queues []topology.Queue) (string, error) {
+	if what := Untaken(run, queues, time.Now()); what != "" {
+		return what, nil
+	}
 	job, queued := runsummary.Queued(run)
 	if !queued || !isBusy(job, queues) {
 		return "", nil

@@ -62,7 +62,7 @@ func Logs(s *session.Session) *cobra.Command {
 					out:   runlog.New(w, asJSON),
 					run:   id,
 					phase: events.Phase(f.phase),
-					quiet: func() { s.Console.Say("%s", whyQuiet(ctx, server, run)) },
+					quiet: func() { s.Console.Say("%s", whyQuiet(ctx, server, run, "; waiting for one")) },
 				}
 				if err := l.show(ctx, f.follow); err != nil {
 					if f.follow && ctx.Err() != nil {
@@ -71,7 +71,7 @@ func Logs(s *session.Session) *cobra.Command {
 					return err
 				}
 				if l.written == 0 && !f.follow {
-					s.Console.Say("run %s has no line yet: no attempt has started", id)
+					s.Console.Say("%s", whyQuiet(ctx, server, run, ""))
 				} else if len(l.expects) == 0 && isArchived(ctx, server, id) {
 					s.Console.Say("run %s is archived; what its attempts wrote into the log was removed with that, and what its events say is left", id)
 				}
@@ -115,9 +115,11 @@ func (f *logsFlags) check(s *session.Session, server *session.Deployment, run ev
 	return nil
 }
 
-// whyQuiet says what a run waits for that has no line yet.
-func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run) string {
-	if queues, err := topology.NewInspector(server.Bus).Queues(ctx); err == nil {
+// whyQuiet says what a run waits for that has no line yet. Where that is not known, it adds
+// what the command does then.
+func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run, then string) string {
+	queues, err := topology.NewInspector(server.Bus).Queues(ctx)
+	if err == nil && server.Folder() == "" { // nobody works on a folder
 		if queue := freeworker.Missing(run, queues); queue != "" {
 			return fmt.Sprintf("run %s has no line yet: it %s", run.ID, view.WaitsForWorker(queue))
 		}
@@ -125,7 +127,7 @@ func whyQuiet(ctx context.Context, server *session.Deployment, run events.Run) s
 			return fmt.Sprintf("run %s has no line yet: it %s", run.ID, view.WaitsFor(awaited))
 		}
 	}
-	return fmt.Sprintf("run %s has no line yet: no attempt has started; waiting for one", run.ID)
+	return fmt.Sprintf("run %s has no line yet: no attempt has started%s", run.ID, then)
 }
 
 // isArchived reports whether the facts of a run have left the stream.

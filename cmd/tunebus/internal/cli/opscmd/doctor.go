@@ -20,6 +20,7 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
+	"github.com/tunebus/tunebus/pipeline/bus/runlister"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/huggingface/cachelist"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -122,12 +123,16 @@ func checkServer(ctx context.Context, s *session.Session, b *conn.Conn, cfg sett
 	if err != nil {
 		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
 	}
+	working, err := runlister.New(b).Working(ctx)
+	if err != nil {
+		return append(found, view.Finding{Name: "queues", State: view.StateBroken, Says: err.Error()})
+	}
 	held, err := heldslot.List(ctx, b)
 	if err != nil {
 		found = append(found, view.Finding{Name: "held slots", State: view.StateLook, Says: err.Error()})
 	}
 	for _, q := range queues {
-		found = append(found, checkQueue(q, held))
+		found = append(found, checkQueue(q, working[runlister.JobQueue{Phase: q.Phase, Name: q.Name}], held))
 	}
 	for _, h := range held {
 		found = append(found, checkHeld(h))
@@ -210,12 +215,18 @@ func checkServices(ctx context.Context, b *conn.Conn) []view.Finding {
 	return found
 }
 
-// checkQueue checks a queue, some of whose workers may be held.
-func checkQueue(q topology.Queue, held []heldslot.Record) view.Finding {
+// checkQueue checks a queue, some of whose workers may be held. Attempts work on as many of
+// its jobs as working says.
+func checkQueue(q topology.Queue, working int, held []heldslot.Record) view.Finding {
+	working = min(working, q.Held) // the job of an attempt may be settled meanwhile
 	f := view.Finding{
 		Name:  fmt.Sprintf("queue %s/%s", q.Phase, q.Name),
 		State: view.StateOK,
-		Says:  fmt.Sprintf("jobs waiting %d, worked on %d, free slots %d", q.Waiting, q.Held, q.Idle),
+		Says:  fmt.Sprintf("jobs waiting %d, worked on %d, free slots %d", q.Waiting, working, q.Idle),
+	}
+	if later := q.Held - working; later > 0 {
+		f.Says += fmt.Sprintf(", given back or to be tried again %d", later)
+		f.Do = `"tunebus show RUN" says what a queued run waits for`
 	}
 	stuck := 0
 	for _, h := range held {
@@ -227,7 +238,7 @@ func checkQueue(q topology.Queue, held []heldslot.Record) view.Finding {
 		f.Says += ", held slots " + events.Count(stuck)
 		f.State = view.StateLook
 	}
-	if q.Unattended() || stuck > 0 && q.Idle == 0 {
+	if q.Idle == 0 && working == 0 && q.Waiting+q.Held > 0 || stuck > 0 && q.Idle == 0 {
 		f.State, f.Do = view.StateLook, "start a worker that takes jobs from it"
 	}
 	return f

@@ -51,6 +51,39 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+// TestGivenBackJob: a job whose inputs lie on another machine is given back by the worker
+// that is free. doctor does not count it as worked on, and show and logs say what it waits for.
+func TestGivenBackJob(t *testing.T) {
+	t.Parallel()
+	services := clitest.NewServices(t)
+	plan := []events.Step{{Phase: events.Finetune, Queue: "builtin"}}
+	in := events.Inputs{Files: map[string]events.Reference{"fine_tuner.base_model_id": {Store: "local:elsewhere", Key: "/elsewhere/base"}}}
+	at := time.Now().Add(-time.Minute)
+	clitest.Publish(t, services.Bus,
+		events.PipelineAccepted{RunID: "r", RunName: "r", RequestedAt: at, Plan: plan, Inputs: in},
+		events.PhaseRequested{RunID: "r", Phase: events.Finetune, Queue: "builtin", Plan: plan, Inputs: in, RequestedAt: at})
+	clitest.Eventually(t, "the job is given back", func() bool {
+		queues, err := topology.NewInspector(services.Bus).Queues(t.Context())
+		return err == nil && slices.ContainsFunc(queues, func(q topology.Queue) bool {
+			return q.Phase == events.Finetune && q.Name == "builtin" && q.Held == 1 && q.Idle == 1
+		})
+	})
+	waits := "waits for a worker of finetune/builtin in the process that works on the run's data folder, run or up: no other one reads /elsewhere/base where it lies; submit a run with --copy-inputs"
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"doctor"}, `jobs waiting 0, worked on 0, free slots 1, given back or to be tried again 1; "tunebus show RUN`},
+		{[]string{"show", "r"}, "it " + waits},
+		{[]string{"logs", "r"}, "run r has no line yet: it " + waits},
+	} {
+		status, out, screen := clitest.Run(t, append(c.args, "--server", services.URL)...)
+		if all := strings.Join(strings.Fields(out+screen), " "); status != 0 || !strings.Contains(all, c.want) {
+			t.Errorf("%v: no %q, status %d\n%s%s", c.args, c.want, status, out, screen)
+		}
+	}
+}
+
 // TestDoctorShowsHeldSlots: a slot of a worker that hangs is shown with the worker, the
 // run, and what hangs, until it is free again.
 func TestDoctorShowsHeldSlots(t *testing.T) {

@@ -57,7 +57,7 @@ func (f *Flags) AddFlags(c *cobra.Command) {
 	flags.StringArrayVar(&f.labels, "label", nil, "name=value, to find the run by")
 	flags.StringVar(&f.predictions, "predictions", "", "file of answers to evaluate: nothing is trained and nothing is answered")
 	flags.StringVar(&f.baseline, "baseline-predictions", "", "another model's answers to the same rows, to compare")
-	flags.BoolVar(&f.copyInputs, "copy-inputs", false, "store models and data of this machine, too, instead of reading them where they lie")
+	flags.BoolVar(&f.copyInputs, "copy-inputs", false, "store models and data of this machine, too, for any worker to fetch, instead of reading them where they lie")
 	f.phases = phaseFlags{skip: map[string]*bool{}, stopAfter: map[string]*bool{}, enable: map[string]*bool{}}
 	for _, p := range phaseNames() {
 		f.phases.skip[p] = flags.Bool("skip-"+p, false, "leave "+p+" out")
