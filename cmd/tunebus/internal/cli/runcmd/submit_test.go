@@ -32,6 +32,12 @@ func TestRunIDThatIsTaken(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", wait, status, out, screen)
 		}
 	}
+	gone := filepath.Join(services.Dir, "not-mounted")
+	status, out, screen := clitest.Run(t, "submit", "--server", services.URL, "--artifacts", "file://"+gone, "--config", services.Dir+"/small.toml",
+		"--skip-finetuning", "--skip-inference", "--predictions", filepath.Join(services.Dir, "answers.jsonl"))
+	if _, err := os.Stat(gone); err == nil || status != 2 || out != "" || !strings.Contains(screen, "the server has runs already, whose artifacts lie elsewhere") {
+		t.Errorf("a store that is not there: status %d, made: %v\n%s%s", status, err == nil, out, screen)
+	}
 	whole := clitest.Object[pipelinesummary.Summary](t, filepath.Join(services.Dir, "reports", "mine", report.PipelineSummaryName))
 	if want := map[string]string{"team": "blue", "why": "a test"}; !maps.Equal(whole.Labels, want) {
 		t.Errorf("labels %v, want %v", whole.Labels, want)
@@ -41,7 +47,7 @@ func TestRunIDThatIsTaken(t *testing.T) {
 			t.Errorf("%v: status %d\n%s%s", args, status, out, screen)
 		}
 	}
-	status, out, _ := clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
+	status, out, _ = clitest.Run(t, "show", "mine", "--json", "--server", services.URL)
 	var shown pipelinesummary.Summary
 	if err := json.Unmarshal([]byte(out), &shown); err != nil || status != 0 || shown.Conclusion != events.Success || shown.Links["mlflow_pipeline"] == "" {
 		t.Errorf("show --json: status %d, %v\n%s", status, err, out)

@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
+	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
+	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/progress"
 	"github.com/tunebus/tunebus/pipeline/service"
 	"github.com/tunebus/tunebus/pipeline/settings"
@@ -73,6 +76,23 @@ func checkBucket(bucket, address string) error {
 // after a while that there is none.
 func Open(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
 	return open(ctx, b, address, service.OpenStore)
+}
+
+// OpenToAdd is [Open] for the inputs of a new run. Where the server has runs already, an
+// address without a store has been mistyped, or its disk is away, and nothing is made.
+func OpenToAdd(ctx context.Context, b *conn.Conn, address string) (*artifact.Store, error) {
+	store, err := OpenExisting(ctx, b, address)
+	if !errors.Is(err, artifact.ErrNoStore) {
+		return store, err
+	}
+	switch _, asked := history.New(b).Latest(ctx, events.TypePipelineAccepted+".*"); {
+	case errors.Is(asked, history.ErrNotFound):
+		return Open(ctx, b, address)
+	case asked != nil && !codec.IsUndecodable(asked):
+		return nil, asked
+	}
+	return nil, fmt.Errorf("%w, and the server has runs already, whose artifacts lie elsewhere: is the address right, and is its disk mounted? "+
+		"If a new store is wanted, start the services with it first", err)
 }
 
 // OpenExisting is [Open] for a command that looks at what services stored:

@@ -187,7 +187,7 @@ func publish(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r r
 			return nil, exit.Input(runrequest.ErrNoStore)
 		}
 		var err error
-		if store, err = storeopening.Open(ctx, b, artifacts); err != nil {
+		if store, err = storeopening.OpenToAdd(ctx, b, artifacts); err != nil {
 			return nil, storeopening.AsStatus(ctx, err)
 		}
 		return store, nil
