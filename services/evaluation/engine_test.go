@@ -226,6 +226,7 @@ func TestGates(t *testing.T) {
 		{0.95, 0.5, true, ""},
 		{0.96, 0.5, false, "19 of 20 rows have the score, 96 % are needed"},
 		{0.5, 1.5, false, ""},
+		{0, 1.5, false, "19 of 20 rows have the score, 100 % are needed; and the score is below 1.5"},
 	} {
 		got := evaluate(t, h, fmt.Sprintf("%v-%v.jsonl", c.coverage, c.at), content.String(), func(e *events.Evaluator) {
 			e.Gates, e.GateCoverage = map[string]float64{"exact_match": c.at}, c.coverage
@@ -234,7 +235,9 @@ func TestGates(t *testing.T) {
 		if len(got.Gates) != 1 || got.Gates[0] != want {
 			t.Errorf("%+v: %+v", c, got.Gates)
 		}
-		if said := slices.ContainsFunc(got.Notes, func(n string) bool { return strings.Contains(n, "gate exact_match is missed: 19 of 20") }); said != (c.reason != "") {
+		if said := slices.ContainsFunc(got.Notes, func(n string) bool {
+			return strings.Contains(n, "gate exact_match is missed: 19 of 20") && strings.Contains(n, "below 1.5") == strings.Contains(c.reason, "below 1.5")
+		}); said != (c.reason != "") {
 			t.Errorf("%+v: notes %q", c, got.Notes)
 		}
 		if got.Statistics["eval_rows_without_ground_truth"] != 1 || got.Statistics["eval_rows"] != 20 {
