@@ -31,19 +31,21 @@ func dataSets(s events.Specification) []dataSet {
 func Source(s events.Specification, key string) source.Source {
 	out := source.Source{Key: key}
 	sets := dataSets(s)
-	for _, d := range sets {
+	at := 0
+	for i, d := range sets {
 		if d.key == key {
+			at = i
 			out.Name, out.Split = d.name, d.split
 			_, out.Selection = source.Parse(d.name)
 		}
 	}
-	for _, other := range sets {
+	for i, other := range sets {
 		if other.key == key || !source.Same(other.name, out.Name) {
 			continue
 		}
 		// Of two others the one that selects the same counts.
 		if _, selected := source.Parse(other.name); out.SharedWith == "" || selected == out.Selection {
-			out.SharedWith, out.SharedSelection = other.key, selected
+			out.SharedWith, out.SharedSelection, out.Again = other.key, selected, i < at
 		}
 	}
 	return out
