@@ -220,6 +220,42 @@ testing_data_id = "a/d"
 	}
 }
 
+// TestNotesInJSON: notes and warnings stand in the JSON of config check, beside the keys of
+// the specification, and not on the screen as well.
+func TestNotesInJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clitest.Write(t, dir, "notes.toml", `[fine_tuner]
+base_model_id = "a/b"
+training_data_id = "a/c"
+warmup_steps = 50
+lr_scheduler_type = "constant"
+[inferencer]
+testing_data_id = "a/d"
+engine = "openai"
+`)
+	status, out, screen := clitest.Run(t, "config", "check", "--json", filepath.Join(dir, "notes.toml"))
+	var got struct {
+		events.Specification
+		Notes    []string `json:"notes"`
+		Warnings []string `json:"warnings"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 || screen != "" || got.FineTuner.WarmupSteps != 50 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	if len(got.Notes) == 0 || !slices.ContainsFunc(got.Notes, func(n string) bool {
+		return strings.Contains(n, "notes.toml:4:1: fine_tuner.warmup_steps = 50: has no effect")
+	}) {
+		t.Errorf("notes %q", got.Notes)
+	}
+	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "inferencer.engine: the engine openai asks a model server") {
+		t.Errorf("warnings %q", got.Warnings)
+	}
+	if _, out, _ = clitest.Run(t, "config", "check", "--json", clitest.Quickstart()); strings.Contains(out, `"notes"`) || strings.Contains(out, `"warnings"`) {
+		t.Errorf("nothing is unusual:\n%s", out)
+	}
+}
+
 // TestNotesOnAnAdapterAsBase: keys that an adapter as the base model makes void are named with
 // their lines, also where they have their defaults, and those that nobody set are not.
 func TestNotesOnAnAdapterAsBase(t *testing.T) {
