@@ -256,6 +256,39 @@ engine = "openai"
 	}
 }
 
+// TestMisspeltPaths: what looks like an id of the Hub and stands in a folder that is here is
+// noted, with the name that may be meant. A usual id is not.
+func TestMisspeltPaths(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"m/llama", "d/rows"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clitest.Write(t, dir, "file", "no folder")
+	file := filepath.Join(dir, "run.toml")
+	for name, c := range map[string]struct{ model, data, want string }{
+		"a model":    {"m/lama", "a/c", file + ":2:1: fine_tuner.base_model_id = m/lama: no such file or folder (" + dir + "/m/lama), so that it is taken as an id of the Hugging Face Hub; did you mean m/llama?"},
+		"data":       {"a/b", "d/row:train", file + ":3:1: fine_tuner.training_data_id = d/row:train: no such file or folder (" + dir + "/d/row), so that it is taken as an id of the Hugging Face Hub; did you mean d/rows?"},
+		"not near":   {"m/Qwen3-0.6B", "a/c", file + ":2:1: fine_tuner.base_model_id = m/Qwen3-0.6B: no such file or folder (" + dir + "/m/Qwen3-0.6B), so that it is taken as an id of the Hugging Face Hub"},
+		"usual ids":  {"Qwen/Qwen3-0.6B", "a/c", ""},
+		"not a file": {"file/x", "a/c", ""},
+	} {
+		clitest.Write(t, dir, "run.toml", "[fine_tuner]\nbase_model_id = \""+c.model+"\"\ntraining_data_id = \""+c.data+"\"\n")
+		status, out, screen := clitest.Run(t, "config", "check", file, "--skip-inference", "--skip-evaluation")
+		var said []string
+		for line := range strings.Lines(screen) {
+			if strings.Contains(line, "taken as an id") {
+				said = append(said, strings.TrimSpace(strings.TrimPrefix(line, "note: ")))
+			}
+		}
+		if status != 0 || strings.Join(said, "\n") != c.want {
+			t.Errorf("%s: status %d, %q, want %q\n%s%s", name, status, said, c.want, out, screen)
+		}
+	}
+}
+
 // TestNotesOnAnAdapterAsBase: keys that an adapter as the base model makes void are named with
 // their lines, also where they have their defaults, and those that nobody set are not.
 func TestNotesOnAnAdapterAsBase(t *testing.T) {
