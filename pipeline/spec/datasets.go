@@ -29,13 +29,10 @@ func dataSets(s events.Specification) []dataSet {
 // the same file, folder or repository. Names are compared as they are written,
 // without revision, configuration and split.
 func Source(s events.Specification, key string) source.Source {
-	out := source.Source{Key: key}
-	sets := dataSets(s)
-	at := 0
+	out, sets, at := source.Source{Key: key}, dataSets(s), 0
 	for i, d := range sets {
 		if d.key == key {
-			at = i
-			out.Name, out.Split = d.name, d.split
+			at, out.Name, out.Split = i, d.name, d.split
 			_, out.Selection = source.Parse(d.name)
 		}
 	}
