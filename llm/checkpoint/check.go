@@ -80,7 +80,7 @@ func Check(dir, tokens string) (Report, error) {
 		slices.Sort(seen.Ignored)
 		out.Notes = append(out.Notes, "tensors that follow from config.json are left out: "+strings.Join(seen.Ignored, ", "))
 	}
-	out.Notes = append(out.Notes, unknownMarkers(tok)...)
+	out.Notes = append(out.Notes, UnknownMarkers(tok)...)
 	return out, nil
 }
 

@@ -10,10 +10,10 @@ import (
 // marker is how special tokens are spelled in the families in use.
 var marker = regexp.MustCompile(`<\|[A-Za-z0-9_]+\|>|<(?:start|end)_of_turn>|\[/?INST\]`)
 
-// unknownMarkers names the marks that the chat template writes and the
+// UnknownMarkers names the marks that the chat template writes and the
 // tokenizer has no token for, as where a template was taken from another
 // family: the model then has to learn them as plain text.
-func unknownMarkers(tok *token.Tokenizer) []string {
+func UnknownMarkers(tok *token.Tokenizer) []string {
 	text, err := tok.Render([]token.Message{{Role: "user", Content: "q"}, {Role: "assistant", Content: "a"}}, false)
 	if err != nil {
 		return nil // a template for conversations of its own kind, or none

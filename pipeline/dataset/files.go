@@ -51,7 +51,7 @@ func findSource(src source.Source) ([]file, layout.Choice, error) {
 		return nil, layout.Choice{}, fmt.Errorf("%s: a file has neither configurations nor splits; leave %q out", src.Name, src.Selection)
 	}
 	var notes []string
-	if src.SharedWith != "" {
+	if src.Again {
 		notes = append(notes, fmt.Sprintf("%s names the same file", src.SharedWith))
 	}
 	f := file{path: src.Path, name: path.Base(filepath.ToSlash(place)), shown: place, format: format}

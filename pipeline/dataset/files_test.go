@@ -110,9 +110,13 @@ func TestLinkedFolder(t *testing.T) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	src := file(t, "rows.jsonl", rowOf("1"))
-	src.SharedWith = "inferencer.testing_data_id"
+	src.Key, src.SharedWith = "inferencer.testing_data_id", "fine_tuner.training_data_id"
+	if _, info, err := read(t, src, training()); err != nil || len(info.Notes) > 0 {
+		t.Errorf("%q, %v: the later key tells", info.Notes, err)
+	}
+	src.Again = true
 	_, info, err := read(t, src, training())
-	if want := "fine_tuner.training_data_id: inferencer.testing_data_id names the same file"; err != nil || !slices.Equal(info.Notes, []string{want}) {
+	if want := "inferencer.testing_data_id: fine_tuner.training_data_id names the same file"; err != nil || !slices.Equal(info.Notes, []string{want}) {
 		t.Errorf("%q, %v; want %q", info.Notes, err, want)
 	}
 	src.Name = "rows.jsonl:hard"

@@ -214,7 +214,7 @@ func TestJobDataset(t *testing.T) {
 		filepath.Join(dir, "data:hard"): {Path: filepath.Join(dir, "data"), Selection: source.Selection{Name: "hard"}},
 		filepath.Join(dir, "co:lon"):    {Path: filepath.Join(dir, "co:lon")},
 	} {
-		want.Key, want.Name, want.Split, want.SharedWith = key, id, source.Test, "fine_tuner.training_data_id"
+		want.Key, want.Name, want.Split, want.SharedWith, want.Again = key, id, source.Test, "fine_tuner.training_data_id", true
 		_, want.SharedSelection = source.Parse(id)
 		var s events.Specification
 		s.FineTuner.TrainingDataID, s.Inferencer.TestingDataID = id, id
@@ -280,8 +280,8 @@ func TestSameUpload(t *testing.T) {
 			Store:   keys{},
 		})
 		got, err := job.Dataset(t.Context(), key, s.Inferencer.TestingDataID)
-		if err != nil || got.SharedWith != want {
-			t.Errorf("%s: shared with %q, %v; want %q", digest, got.SharedWith, err, want)
+		if err != nil || got.SharedWith != want || got.Again != (want != "") {
+			t.Errorf("%s: shared with %q, again %v, %v; want %q", digest, got.SharedWith, got.Again, err, want)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (j *Job) Dataset(ctx context.Context, key, id string) (source.Source, error
 	s := spec.Source(j.Request.Specification, key)
 	s.Name = id
 	if s.SharedWith == "" {
-		s.SharedWith = sameUpload(j.Request, key)
+		s.SharedWith, s.Again = sameUpload(j.Request, key)
 	}
 	place := id
 	if _, err := allowedpath.Find(j.sources.Roots, id); err != nil {
@@ -95,16 +95,18 @@ func withImages(ref events.Reference, dir string) string {
 }
 
 // sameUpload returns another data key whose upload has the same content as that of a
-// key: one folder under two names.
-func sameUpload(r events.PhaseRequested, key string) string {
+// key: one folder under two names. again is set if that key stands before this one.
+func sameUpload(r events.PhaseRequested, key string) (shared string, again bool) {
 	own, uploaded := r.Inputs.Files[key]
+	again = true
 	for _, p := range spec.Paths(r.Specification) {
 		other, ok := r.Inputs.Files[p.Key]
+		again = again && p.Key != key
 		if uploaded && ok && p.IsData() && p.Key != key && other.SHA256 == own.SHA256 {
-			return p.Key
+			return p.Key, again
 		}
 	}
-	return ""
+	return "", false
 }
 
 // findSource returns the path of what a key names.

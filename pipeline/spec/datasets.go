@@ -29,21 +29,20 @@ func dataSets(s events.Specification) []dataSet {
 // the same file, folder or repository. Names are compared as they are written,
 // without revision, configuration and split.
 func Source(s events.Specification, key string) source.Source {
-	out := source.Source{Key: key}
-	sets := dataSets(s)
-	for _, d := range sets {
+	out, sets, at := source.Source{Key: key}, dataSets(s), 0
+	for i, d := range sets {
 		if d.key == key {
-			out.Name, out.Split = d.name, d.split
+			at, out.Name, out.Split = i, d.name, d.split
 			_, out.Selection = source.Parse(d.name)
 		}
 	}
-	for _, other := range sets {
+	for i, other := range sets {
 		if other.key == key || !source.Same(other.name, out.Name) {
 			continue
 		}
 		// Of two others the one that selects the same counts.
 		if _, selected := source.Parse(other.name); out.SharedWith == "" || selected == out.Selection {
-			out.SharedWith, out.SharedSelection = other.key, selected
+			out.SharedWith, out.SharedSelection, out.Again = other.key, selected, i < at
 		}
 	}
 	return out

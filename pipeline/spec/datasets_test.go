@@ -19,14 +19,14 @@ func TestSource(t *testing.T) {
 	}{
 		"alone":               {"data", "", "", training, source.Source{Split: source.Train}},
 		"another one":         {"data", "", "other", test, source.Source{Split: source.Test}},
-		"the same":            {"data", "", "./data/", test, source.Source{Split: source.Test, SharedWith: training}},
-		"the same, validated": {"data", "data", "", validation, source.Source{Split: source.Validation, SharedWith: training}},
+		"the same":            {"data", "", "./data/", test, source.Source{Split: source.Test, SharedWith: training, Again: true}},
+		"the same, validated": {"data", "data", "", validation, source.Source{Split: source.Validation, SharedWith: training, Again: true}},
 		"another revision":    {"o/n@v1", "", "o/n@v2", training, source.Source{Split: source.Train, SharedWith: test}},
 		"another split": {"o/n:train", "", "o/n:main/test", test, source.Source{
-			Split: source.Test, Selection: source.Selection{Config: "main", Split: "test"}, SharedWith: training, SharedSelection: source.Selection{Name: "train"},
+			Split: source.Test, Selection: source.Selection{Config: "main", Split: "test"}, SharedWith: training, SharedSelection: source.Selection{Name: "train"}, Again: true,
 		}},
 		"of two the same split": {"o/n:train", "o/n:test", "o/n:test", test, source.Source{
-			Split: source.Test, Selection: source.Selection{Name: "test"}, SharedWith: validation, SharedSelection: source.Selection{Name: "test"},
+			Split: source.Test, Selection: source.Selection{Name: "test"}, SharedWith: validation, SharedSelection: source.Selection{Name: "test"}, Again: true,
 		}},
 		"no key": {"data", "", "", "fine_tuner.base_model_id", source.Source{}},
 	} {

@@ -134,12 +134,16 @@ func gates(s events.Evaluator, scores map[string]float64, coverage map[string]ev
 		switch {
 		case !ok:
 			g.Reason = "no row has this score"
+			notes = append(notes, fmt.Sprintf("gate %s is missed: %s (evaluator.gate_coverage)", name, g.Reason))
 		case float64(c.Scored) < need*float64(c.Rows)-rounding:
+			low := ""
+			if !g.Met { // who sees to the rows alone would miss the gate again
+				low = fmt.Sprintf("; and the score is below %v", g.AtLeast)
+			}
 			g.Met = false
 			g.Reason = fmt.Sprintf("%d of %d rows have the score, %.4g %% are needed", c.Scored, c.Rows, 100*need)
-		}
-		if g.Reason != "" {
-			notes = append(notes, fmt.Sprintf("gate %s is missed: %s (evaluator.gate_coverage)", name, g.Reason))
+			notes = append(notes, fmt.Sprintf("gate %s is missed: %s (evaluator.gate_coverage)%s", name, g.Reason, low))
+			g.Reason += low
 		}
 		out = append(out, g)
 	}

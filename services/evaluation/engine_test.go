@@ -35,6 +35,7 @@ func evaluateBeside(t *testing.T, h *workertest.Harness, file, content, baseline
 	}
 	return h.Run(t, evaluation.Engine{}, events.Evaluation, in, func(s *events.Specification) {
 		s.Evaluator.Metrics = []string{"exact_match"}
+		s.Pipeline.EnableInference = false // the answers are given
 		change(&s.Evaluator)
 	})
 }
@@ -179,6 +180,65 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// TestEmptyAnswers: answers of which nothing can be read are counted in a note, which says
+// what to look at where they are many. Those that are right, and those of which another
+// note tells, need none.
+func TestEmptyAnswers(t *testing.T) {
+	t.Parallel()
+	h := workertest.New(t)
+	row := func(truth, answer, more string) string {
+		return fmt.Sprintf(`{"question": "q", "ground_truth": %q, "answer": %q%s}`+"\n", truth, answer, more)
+	}
+	full := row("t", "t", "")
+	const asTexts = "answers are empty, and are scored as empty texts"
+	for name, c := range map[string]struct {
+		tuned, baseline string
+		want            []string
+	}{
+		"none":        {full, full, nil},
+		"all":         {row("t", "", "") + row("t", " \n", ""), "", []string{"2 of 2 " + asTexts + "; evaluator.answer_column names the column of the answers"}},
+		"few":         {full + full + row("t", "", ""), "", []string{"1 of 3 " + asTexts}},
+		"right":       {full + row("", " ", ""), "", nil},
+		"some right":  {full + full + full + row("", "", "") + row("t", "", ""), "", []string{"2 of 5 " + asTexts + "; the ground truths of 1 of them are empty, too"}},
+		"no answer":   {full + row("t", "", `, "error": "out of memory"`), "", nil},
+		"of the base": {full + full + full, full + full + row("t", "", ""), []string{"base model: 1 of 3 " + asTexts}},
+		"think block": {full + row("t", "<think>The map says", ""), "", nil},
+		"reasoning":   {full + full + row("t", "", `, "reasoning": "The map says"`), "", []string{"1 of 3 " + asTexts}},
+	} {
+		got := evaluateBeside(t, h, strings.ReplaceAll(name, " ", "-")+".jsonl", c.tuned, c.baseline, func(*events.Evaluator) {})
+		var notes []string
+		for _, n := range got.Notes {
+			if strings.Contains(n, asTexts) {
+				notes = append(notes, n)
+			}
+		}
+		if got.Conclusion != events.Success || !slices.Equal(notes, c.want) {
+			t.Errorf("%s: %s, notes %q, want %q", name, got.Conclusion, got.Notes, c.want)
+		}
+	}
+}
+
+// TestEmptyAnswersOfInference: of answers that the run made itself nobody names another
+// column, and inference tells of those that end in their reasoning.
+func TestEmptyAnswersOfInference(t *testing.T) {
+	t.Parallel()
+	h := workertest.New(t)
+	for rest, said := range map[string]bool{"": true, `, "reasoning": "The map says"`: false} {
+		ref, err := h.Store.Put(t.Context(), fmt.Sprintf("content/%v", said), "application/jsonl",
+			strings.NewReader(`{"question": "q", "ground_truth": "t", "answer": ""`+rest+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := h.Run(t, evaluation.Engine{}, events.Evaluation, events.Inputs{Predictions: &ref}, func(s *events.Specification) {
+			s.Evaluator.Metrics = []string{"exact_match"}
+		})
+		all := strings.Join(got.Notes, "\n")
+		if strings.Contains(all, "1 of 1 answers are empty, and are scored as empty texts; the model ends them at once") != said || strings.Contains(all, "answer_column") {
+			t.Errorf("%q: notes %q", rest, got.Notes)
+		}
+	}
+}
+
 // TestFormats: the extension of the file that a person uploaded says its format,
 // else that of the store's key, and its name stands in notes and errors.
 func TestFormats(t *testing.T) {
@@ -226,6 +286,7 @@ func TestGates(t *testing.T) {
 		{0.95, 0.5, true, ""},
 		{0.96, 0.5, false, "19 of 20 rows have the score, 96 % are needed"},
 		{0.5, 1.5, false, ""},
+		{0, 1.5, false, "19 of 20 rows have the score, 100 % are needed; and the score is below 1.5"},
 	} {
 		got := evaluate(t, h, fmt.Sprintf("%v-%v.jsonl", c.coverage, c.at), content.String(), func(e *events.Evaluator) {
 			e.Gates, e.GateCoverage = map[string]float64{"exact_match": c.at}, c.coverage
@@ -234,7 +295,9 @@ func TestGates(t *testing.T) {
 		if len(got.Gates) != 1 || got.Gates[0] != want {
 			t.Errorf("%+v: %+v", c, got.Gates)
 		}
-		if said := slices.ContainsFunc(got.Notes, func(n string) bool { return strings.Contains(n, "gate exact_match is missed: 19 of 20") }); said != (c.reason != "") {
+		if said := slices.ContainsFunc(got.Notes, func(n string) bool {
+			return strings.Contains(n, "gate exact_match is missed: 19 of 20") && strings.Contains(n, "below 1.5") == strings.Contains(c.reason, "below 1.5")
+		}); said != (c.reason != "") {
 			t.Errorf("%+v: notes %q", c, got.Notes)
 		}
 		if got.Statistics["eval_rows_without_ground_truth"] != 1 || got.Statistics["eval_rows"] != 20 {

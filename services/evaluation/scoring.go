@@ -27,6 +27,8 @@ type scoring struct {
 	stripped, unclosed int64
 	strippedTruths     int64
 	lacking            struct{ truth, answer int64 }
+	// blank are the empty answers, and those of the base model.
+	blank, blankBaseline blanks
 }
 
 func newScoring(job *engine.Job, suite metric.Suite, judging *judging, js *judgements, in *inputs) *scoring {
@@ -150,8 +152,10 @@ func (s *scoring) judge(ctx context.Context, r *scoredRow) (judgement, error) {
 
 func (s *scoring) aggregate(r *scoredRow) {
 	s.tuned.Add(r.tunedSamples)
+	s.blank.add(r.tuned, r.stripped || s.answersHere())
 	if s.baseline != nil {
 		s.baseline.Add(r.baselineSamples)
+		s.blankBaseline.add(*r.baseline, s.answersHere())
 	}
 	if r.stripped {
 		s.stripped++
@@ -168,6 +172,27 @@ func (s *scoring) aggregate(r *scoredRow) {
 	if r.tuned.NoAnswer {
 		s.lacking.answer++
 	}
+}
+
+// answersHere reports whether the run made the answers itself. Inference tells of those that
+// end in their reasoning.
+func (s *scoring) answersHere() bool {
+	return s.job.Request.Specification.Pipeline.EnableInference
+}
+
+// emptyNotes say how many answers are empty, of the model and of the base model.
+func (s *scoring) emptyNotes() (notes []string) {
+	help := emptyOfFile
+	if s.answersHere() {
+		help = emptyOfModel
+	}
+	if note := s.blank.note(help); note != "" {
+		notes = append(notes, note)
+	}
+	if note := s.blankBaseline.note(help); note != "" {
+		notes = append(notes, "base model: "+note)
+	}
+	return notes
 }
 
 // result sums the rows up.
@@ -190,6 +215,7 @@ func (s *scoring) result(res *engine.Result) {
 		res.Notes = append(res.Notes, fmt.Sprintf("evaluator.strip_reasoning: %d of %d ground truths were compared without their think block",
 			s.strippedTruths, s.tuned.Rows()))
 	}
+	res.Notes = append(res.Notes, s.emptyNotes()...)
 	res.Notes = append(res.Notes, s.tuned.Notes()...)
 	if s.baseline == nil {
 		return

@@ -196,7 +196,7 @@ func (c Config) choose(src source.Source, named source.Split) (Choice, error) {
 			return Choice{}, &MissingSplitError{Source: src, Config: c.Name, Split: named, Have: c.splits()}
 		}
 		var notes []string
-		if src.SharedWith != "" && src.SharedSelection == src.Selection {
+		if src.Again && src.SharedSelection == src.Selection {
 			notes = append(notes, src.SharedWith+" names the same split")
 		}
 		return Choice{Config: c.Name, Split: named, Files: files, Notes: notes}, nil

@@ -134,7 +134,7 @@ func TestChoice(t *testing.T) {
 			src := source.Source{Name: c.id, Key: "key", Split: c.own, SharedWith: c.shared}
 			_, src.Selection = source.Parse(c.id)
 			if c.shared == "same" {
-				src.SharedSelection = src.Selection
+				src.SharedSelection, src.Again = src.Selection, true
 			}
 			l, err := layout.Of(c.files, []byte(c.card))
 			var choice layout.Choice

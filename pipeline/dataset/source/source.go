@@ -27,6 +27,9 @@ type Source struct {
 	SharedWith string
 	// SharedSelection is what that key selects.
 	SharedSelection Selection
+	// Again is set if that key stands before this one. Where both mean the same rows, the
+	// later one tells.
+	Again bool
 }
 
 // Selection is a part of a data set. The zero value selects nothing in particular.

@@ -20,6 +20,8 @@ type Aggregate struct {
 	missing map[string]*reasons
 	emptied []mean // main scores of the rows whose truth was emptied, by metric
 	short   []int  // rows that are too short, by metric
+	// unearned are the main scores of the rows whose answer has one without being right.
+	unearned []mean
 }
 
 type mean struct {
@@ -44,6 +46,8 @@ func NewAggregate(suite Suite, more ...string) *Aggregate {
 		missing: make(map[string]*reasons),
 		emptied: make([]mean, len(suite)),
 		short:   make([]int, len(suite)),
+
+		unearned: make([]mean, len(suite)),
 	}
 }
 
@@ -77,6 +81,9 @@ func (a *Aggregate) reasonsOf(key string) *reasons {
 func (a *Aggregate) addCounts(i int, sample Sample) {
 	if main, ok := sample.Scores[a.mains[i]]; ok && sample.Emptied {
 		a.emptied[i].add(main)
+	}
+	if sample.Unearned {
+		a.unearned[i].add(sample.Scores[a.mains[i]])
 	}
 	if sample.Short {
 		a.short[i]++

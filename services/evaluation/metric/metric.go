@@ -54,6 +54,9 @@ type Sample struct {
 	// Emptied is set if the metric's own normalisation leaves nothing of the truth,
 	// such as of "A" by the rules of SQuAD.
 	Emptied bool `json:"emptied,omitempty"`
+	// Unearned is set if the answer is another text than the truth and has a score only
+	// since the metric's own normalisation leaves nothing of both, such as of "" and "A".
+	Unearned bool `json:"unearned,omitempty"`
 	// Short is set if a score is 0 because the truth has too few tokens for the metric,
 	// although the answer has some of them: one that equals the truth has 0, too.
 	Short bool `json:"short,omitempty"`

@@ -121,11 +121,12 @@ func TestEmptiedTruths(t *testing.T) {
 		{Answer: "C", GroundTruth: "B"},
 		{Answer: "東京", GroundTruth: "東京", References: []string{"東京", "京都"}},
 	}
-	if got := notesOf(t, names, same...); len(got) > 0 {
+	if got := notesOf(t, names, same...); len(got) != 1 || !strings.Contains(got[0], "exact_match: 1 of 4 answers count as right") {
 		t.Errorf("the means would be the same without emptied truths: %q", got)
 	}
 	want := []string{
 		"exact_match: 2 of 5 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0.5, as the reference implementation has it; without them the mean would be 0.6667 instead of 0.6",
+		"exact_match: 1 of 5 answers count as right although they are empty or another text than the ground truth, since the metric's own normalisation leaves nothing of both, as the reference implementation has it; with 0 for them the mean would be 0.4 instead of 0.6",
 		"rouge_score: 1 of 5 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it; without them the mean would be 0.25 instead of 0.2",
 	}
 	if got := notesOf(t, names, append(same, Row{Answer: "At pier 4", GroundTruth: "At pier 4"})...); !slices.Equal(got, want) {
@@ -134,6 +135,49 @@ func TestEmptiedTruths(t *testing.T) {
 	want = []string{"exact_match: 1 of 1 ground truths are empty, by themselves or by the metric's own normalisation; their mean is 0, as the reference implementation has it"}
 	if got := notesOf(t, names, same[0]); !slices.Equal(got, want) {
 		t.Errorf("of all truths nothing is left: %q", got)
+	}
+}
+
+// TestUnearnedScores: an answer that is empty, or other words of which nothing is left
+// either, counts as right with the reference. A note says so whatever it does to the mean,
+// also where only one of several truths is emptied. No other metric has such answers.
+func TestUnearnedScores(t *testing.T) {
+	t.Parallel()
+	const of = "answers count as right although they are empty or another text than the ground truth, since the metric's own normalisation leaves nothing of both, as the reference implementation has it; with 0 for them the mean would be"
+	right := Row{Answer: "B", GroundTruth: "B"}
+	for name, c := range map[string]struct {
+		row  Row
+		told bool
+	}{
+		"empty":                     {Row{GroundTruth: "A"}, true},
+		"blank":                     {Row{Answer: "   ", GroundTruth: "A"}, true},
+		"one of several truths":     {Row{References: []string{"a", "b"}}, true},
+		"another article":           {Row{Answer: "the", GroundTruth: "A"}, true},
+		"other marks":               {Row{Answer: "!!!", GroundTruth: "???"}, true},
+		"marks for nothing":         {Row{Answer: "!!!"}, true},
+		"the truth":                 {Row{Answer: "a.", GroundTruth: "A"}, false},
+		"one of the truths":         {Row{Answer: "A", References: []string{"a", "b"}}, false},
+		"the truth has marks alone": {Row{Answer: "!!!", GroundTruth: " !!! "}, false},
+		"nothing is the truth":      {Row{Answer: " "}, false},
+	} {
+		var want []string
+		if c.told {
+			want = []string{"exact_match: 1 of 2 " + of + " 0.5 instead of 1", "token_f1: 1 of 2 " + of + " 0.5 instead of 1"}
+		}
+		if got := notesOf(t, []string{"exact_match", "token_f1"}, right, c.row); !slices.Equal(got, want) {
+			t.Errorf("%s: notes %q, want %q", name, got, want)
+		}
+	}
+	for _, name := range Names() {
+		if name == "exact_match" || name == "token_f1" {
+			continue
+		}
+		m := mustNew(t, name, Options{})
+		for _, row := range []Row{{GroundTruth: "A", KeyFact: "A"}, {GroundTruth: "東京", KeyFact: "!!!"}, {References: []string{"???", "b"}}} {
+			if got := m.Score(row).Scores[m.Headline()]; got > 0 {
+				t.Errorf("%s: an empty answer to %+v has %v", name, row, got)
+			}
+		}
 	}
 }
 

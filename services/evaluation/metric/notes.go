@@ -8,7 +8,8 @@ import (
 
 // Notes say for each metric which rows have no main score, with the reasons, and
 // where the reference implementation surprises: how many truths its normalisation
-// emptied, if they change its mean, and how many rows are too short for it.
+// emptied, if they change its mean, how many answers count as right without being it, and
+// how many rows are too short for it.
 func (a *Aggregate) Notes() []string {
 	var notes []string
 	for _, key := range slices.Sorted(maps.Keys(a.missing)) {
@@ -17,6 +18,7 @@ func (a *Aggregate) Notes() []string {
 	}
 	for i, m := range a.suite {
 		notes = append(notes, a.emptiedNotes(i, m)...)
+		notes = append(notes, a.unearnedNotes(i, m)...)
 		notes = append(notes, a.shortNotes(i, m)...)
 		if corpus, ok := m.(interface{ corpusNote(counts []float64) string }); ok && a.counts[i] != nil {
 			if note := corpus.corpusNote(a.counts[i]); note != "" {
@@ -37,6 +39,18 @@ func (a *Aggregate) emptiedNotes(i int, m Metric) []string {
 	}
 	return []string{fmt.Sprintf("%s: %d of %d ground truths are empty, by themselves or by the metric's own normalisation; their mean is %.4g, as the reference implementation has it%s",
 		m.Headline(), e.rows, all.rows, e.sum/float64(e.rows), change)}
+}
+
+// unearnedNotes are about answers that count as right and are not, whatever they do to the
+// mean: one that is empty is the last that a person takes for right.
+func (a *Aggregate) unearnedNotes(i int, m Metric) []string {
+	u, all := a.unearned[i], a.means[a.mains[i]]
+	if u.rows == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %d of %d answers count as right although they are empty or another text than the ground truth, since the metric's own normalisation leaves nothing of both, "+
+		"as the reference implementation has it; with 0 for them the mean would be %.4g instead of %.4g",
+		m.Headline(), u.rows, all.rows, (all.sum-u.sum)/float64(all.rows), all.sum/float64(all.rows))}
 }
 
 // shortNotes are about rows that have 0 because they are too short for the metric, also

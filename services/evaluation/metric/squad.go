@@ -23,7 +23,7 @@ func (exactMatch) Score(row Row) Sample {
 		}
 		emptied = emptied && len(words) == 0
 	}
-	return Sample{Scores: map[string]float64{"exact_match": score}, Emptied: emptied}
+	return Sample{Scores: map[string]float64{"exact_match": score}, Emptied: emptied, Unearned: score > 0 && unearned(answer, row)}
 }
 
 // tokenF1 is the harmonic mean of precision and recall over the bags of words.
@@ -42,7 +42,24 @@ func (tokenF1) Score(row Row) Sample {
 		score = max(score, bagF1(answer, words))
 		emptied = emptied && len(words) == 0
 	}
-	return Sample{Scores: map[string]float64{"token_f1": score}, Emptied: emptied}
+	return Sample{Scores: map[string]float64{"token_f1": score}, Emptied: emptied, Unearned: score > 0 && unearned(answer, row)}
+}
+
+// unearned reports whether an answer of these words, which has a score, has it only since
+// nothing is left of it and of a truth. One that is the truth, but for case and
+// punctuation, is right: "a" is "A".
+func unearned(words []string, row Row) bool {
+	if len(words) > 0 {
+		return false
+	}
+	answer := fields(withoutPunct(row.Answer))
+	return !slices.ContainsFunc(row.Truths(), func(truth string) bool {
+		said := fields(withoutPunct(truth))
+		if len(answer) == 0 && len(said) == 0 { // "" is not "!!!"
+			return strings.TrimSpace(row.Answer) == strings.TrimSpace(truth)
+		}
+		return slices.Equal(answer, said)
+	})
 }
 
 func bagF1(answer, truth []string) float64 {
@@ -79,13 +96,7 @@ func ratio(part, whole int) float64 {
 // normalise returns the words of a text by the rules of SQuAD: in lower case,
 // without punctuation and articles. "!!!" and "???" are therefore equal.
 func normalise(text string) []string {
-	text = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && isPunct(byte(r)) {
-			return -1
-		}
-		return r
-	}, lower(text))
-
+	text = withoutPunct(text)
 	var b strings.Builder
 	b.Grow(len(text))
 	for text != "" {
@@ -110,4 +121,14 @@ func normalise(text string) []string {
 		text = text[start:]
 	}
 	return fields(b.String())
+}
+
+// withoutPunct returns a text in lower case and without punctuation.
+func withoutPunct(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && isPunct(byte(r)) {
+			return -1
+		}
+		return r
+	}, lower(text))
 }

@@ -89,12 +89,16 @@ func Check(s *session.Session) *cobra.Command {
 			if err := runrequest.Faulty(faults); err != nil {
 				return err
 			}
-			s.Console.Notes(append(checked.Notes, checked.Locate(found.Notes)...))
+			notes := append(checked.Notes, checked.Locate(found.Notes)...)
 			for _, fault := range checked.Locate(found.TooLarge) {
 				found.Warnings = append(found.Warnings, fault.String()+"; a run on this machine is refused")
 			}
-			s.Console.Warnings(append(found.Warnings, noEnvironments(s, checked.Specification, f.Files)...))
-			return s.Console.Print(view.Specification(checked.Specification))
+			warnings := append(found.Warnings, noEnvironments(s, checked.Specification, f.Files)...)
+			if !s.Console.JSON { // which has them in the result
+				s.Console.Notes(notes)
+				s.Console.Warnings(warnings)
+			}
+			return s.Console.Print(view.Specification(checked.Specification, notes.Lines(), warnings))
 		},
 	}
 	f.AddFlags(c)

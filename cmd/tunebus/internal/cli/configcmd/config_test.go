@@ -220,6 +220,75 @@ testing_data_id = "a/d"
 	}
 }
 
+// TestNotesInJSON: notes and warnings stand in the JSON of config check, beside the keys of
+// the specification, and not on the screen as well.
+func TestNotesInJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clitest.Write(t, dir, "notes.toml", `[fine_tuner]
+base_model_id = "a/b"
+training_data_id = "a/c"
+warmup_steps = 50
+lr_scheduler_type = "constant"
+[inferencer]
+testing_data_id = "a/d"
+engine = "openai"
+`)
+	status, out, screen := clitest.Run(t, "config", "check", "--json", filepath.Join(dir, "notes.toml"))
+	var got struct {
+		events.Specification
+		Notes    []string `json:"notes"`
+		Warnings []string `json:"warnings"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 || screen != "" || got.FineTuner.WarmupSteps != 50 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, screen)
+	}
+	if len(got.Notes) == 0 || !slices.ContainsFunc(got.Notes, func(n string) bool {
+		return strings.Contains(n, "notes.toml:4:1: fine_tuner.warmup_steps = 50: has no effect")
+	}) {
+		t.Errorf("notes %q", got.Notes)
+	}
+	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "inferencer.engine: the engine openai asks a model server") {
+		t.Errorf("warnings %q", got.Warnings)
+	}
+	if _, out, _ = clitest.Run(t, "config", "check", "--json", clitest.Quickstart()); strings.Contains(out, `"notes"`) || strings.Contains(out, `"warnings"`) {
+		t.Errorf("nothing is unusual:\n%s", out)
+	}
+}
+
+// TestMisspeltPaths: what looks like an id of the Hub and stands in a folder that is here is
+// noted, with the name that may be meant. A usual id is not.
+func TestMisspeltPaths(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"m/llama", "d/rows"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clitest.Write(t, dir, "file", "no folder")
+	file := filepath.Join(dir, "run.toml")
+	for name, c := range map[string]struct{ model, data, want string }{
+		"a model":    {"m/lama", "a/c", file + ":2:1: fine_tuner.base_model_id = m/lama: no such file or folder (" + dir + "/m/lama), so that it is taken as an id of the Hugging Face Hub; did you mean m/llama?"},
+		"data":       {"a/b", "d/row:train", file + ":3:1: fine_tuner.training_data_id = d/row:train: no such file or folder (" + dir + "/d/row), so that it is taken as an id of the Hugging Face Hub; did you mean d/rows?"},
+		"not near":   {"m/Qwen3-0.6B", "a/c", file + ":2:1: fine_tuner.base_model_id = m/Qwen3-0.6B: no such file or folder (" + dir + "/m/Qwen3-0.6B), so that it is taken as an id of the Hugging Face Hub"},
+		"usual ids":  {"Qwen/Qwen3-0.6B", "a/c", ""},
+		"not a file": {"file/x", "a/c", ""},
+	} {
+		clitest.Write(t, dir, "run.toml", "[fine_tuner]\nbase_model_id = \""+c.model+"\"\ntraining_data_id = \""+c.data+"\"\n")
+		status, out, screen := clitest.Run(t, "config", "check", file, "--skip-inference", "--skip-evaluation")
+		var said []string
+		for line := range strings.Lines(screen) {
+			if strings.Contains(line, "taken as an id") {
+				said = append(said, strings.TrimSpace(strings.TrimPrefix(line, "note: ")))
+			}
+		}
+		if status != 0 || strings.Join(said, "\n") != c.want {
+			t.Errorf("%s: status %d, %q, want %q\n%s%s", name, status, said, c.want, out, screen)
+		}
+	}
+}
+
 // TestNotesOnAnAdapterAsBase: keys that an adapter as the base model makes void are named with
 // their lines, also where they have their defaults, and those that nobody set are not.
 func TestNotesOnAnAdapterAsBase(t *testing.T) {

@@ -229,6 +229,9 @@ func (f *previewFlags) renderer(ctx context.Context, checked runrequest.Checked,
 	if err != nil {
 		return by, exit.Input(fmt.Errorf("%s: %w", what, err))
 	}
+	for i, note := range by.Notes {
+		by.Notes[i] = what + ": " + note
+	}
 	return by, nil
 }
 

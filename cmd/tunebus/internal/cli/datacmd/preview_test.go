@@ -199,6 +199,45 @@ func TestPreviewOfASpecification(t *testing.T) {
 	}
 }
 
+// TestPreviewTellsOfTheModel: what config check and run say of the chat template stands in
+// the preview, too, under what names the model. A usual one has no note.
+func TestPreviewTellsOfTheModel(t *testing.T) {
+	t.Parallel()
+	config, err := os.ReadFile(filepath.Join(model(), "tokenizer_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(config, &all); err != nil {
+		t.Fatal(err)
+	}
+	all["chat_template"] = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ eos_token }}{% endfor %}"
+	if config, err = json.Marshal(all); err != nil {
+		t.Fatal(err)
+	}
+	odd := t.TempDir()
+	if err := os.CopyFS(odd, os.DirFS(model())); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Write(t, odd, "tokenizer_config.json", string(config))
+	_ = os.Remove(filepath.Join(odd, "chat_template.jinja"))
+	const note = "the chat template writes <|user|>, for which the tokenizer has no token"
+	for _, as := range []string{"training", "testing"} {
+		_, out, screen := look(t, map[string]string{"train.jsonl": rows}, "DIR/train.jsonl", "--model", odd, "--as", as)
+		if strings.Count(out, "note: --model: "+note) != 1 {
+			t.Errorf("as %s:\n%s%s", as, out, screen)
+		}
+	}
+	_, out, screen := look(t, map[string]string{"train.jsonl": rows}, "DIR/train.jsonl", "--set", "fine_tuner.base_model_id="+odd)
+	if strings.Count(out, "note: fine_tuner.base_model_id: "+note) != 1 {
+		t.Errorf("of a specification:\n%s%s", out, screen)
+	}
+	_, out, _ = look(t, map[string]string{"train.jsonl": rows}, "DIR/train.jsonl", "--model", model())
+	if strings.Contains(out, "the chat template writes") {
+		t.Errorf("of a usual model:\n%s", out)
+	}
+}
+
 // TestPreviewFaults: what is wrong is bad input, with the file and the line.
 func TestPreviewFaults(t *testing.T) {
 	t.Parallel()

@@ -56,6 +56,7 @@ func Check(ctx context.Context, host hostmemory.Host, s events.Specification, fi
 		}
 	}
 	all.Wait()
+	c.add(nil, shared(s, files))
 	for _, faults := range []structconf.Faults{c.found.Faults, c.found.Notes, c.found.TooLarge} {
 		slices.SortStableFunc(faults, func(a, b structconf.Fault) int { return strings.Compare(a.Key, b.Key) })
 	}

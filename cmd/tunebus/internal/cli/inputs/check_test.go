@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -296,6 +297,60 @@ func TestCheckNotes(t *testing.T) {
 	got := f.check(t)
 	if text := fmt.Sprint(got.Notes); len(got.Faults) > 0 || !strings.Contains(text, "fine_tuner.base_model_id") || !strings.Contains(text, "<|start_header_id|>") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestCheckTellsOfSharedData: that two keys name the same file or the same split is said
+// before anything runs, by the later of them, under whatever names. Different rows, and
+// what no phase reads, get no note.
+func TestCheckTellsOfSharedData(t *testing.T) {
+	t.Parallel()
+	const train, validation, test = "fine_tuner.training_data_id", "fine_tuner.validation_data_id", "inferencer.testing_data_id"
+	f := newFolder(t)
+	one := f.files[train]
+	other := f.files[test]
+	link := filepath.Join(f.dir, "link.jsonl")
+	if err := os.Symlink(one, link); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Dir(f.write(t, "data/train.jsonl", `{"question":"q","answer":"a"}`))
+	f.write(t, "data/validation.jsonl", `{"question":"q","answer":"a"}`)
+	f.write(t, "data/test.jsonl", `{"question":"q","answer":"a"}`)
+	for name, c := range map[string]struct {
+		train, validation, test string
+		want                    []string
+	}{
+		"other files":          {one, "", other, nil},
+		"test data":            {one, "", one, []string{test + ": " + train + " names the same file"}},
+		"by a link":            {one, "", link, []string{test + ": " + train + " names the same file"}},
+		"validation":           {one, one, other, []string{validation + ": " + train + " names the same file"}},
+		"validated and tested": {one, other, other, []string{test + ": " + validation + " names the same file"}},
+		"all three":            {one, one, one, []string{validation + ": " + train + " names the same file", test + ": " + train + " names the same file"}},
+		"own splits":           {data, data, data, nil},
+		"the same split":       {data + ":train", "", data + ":train", []string{test + ": " + train + " names the same split"}},
+		"other splits":         {data + ":train", "", data + ":test", nil},
+		"a file of the folder": {data, "", data + "/train.jsonl", nil},
+		"splits of the Hub":    {"o/n", "", "o/n", nil},
+		"a split of the Hub":   {"o/n:train", "", "o/n:train", []string{test + ": " + train + " names the same split"}},
+	} {
+		f := &folder{host: f.host, specification: spec.Defaults(), files: map[string]string{}}
+		for key, path := range map[string]string{train: c.train, validation: c.validation, test: c.test} {
+			f.name(key, path)
+			if place, _, _ := strings.Cut(path, ":"); place == "" || place == "o/n" {
+				delete(f.files, key)
+			} else {
+				f.files[key] = place
+			}
+		}
+		got := f.check(t)
+		if lines := got.Notes.Lines(); len(got.Faults) > 0 || !slices.Equal(lines, c.want) {
+			t.Errorf("%s: notes %q, want %q; faults %v", name, lines, c.want, got.Faults)
+		}
+		f.specification.Pipeline.EnableInference = false
+		delete(f.files, test) // as it is for a run that does not read it
+		if text := fmt.Sprint(f.check(t).Notes); strings.Contains(text, test) {
+			t.Errorf("%s: nobody reads the test data: %s", name, text)
+		}
 	}
 }
 

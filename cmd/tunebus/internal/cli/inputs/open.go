@@ -10,6 +10,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/llm/checkpoint"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/dataset"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
@@ -100,6 +101,8 @@ type Renderer struct {
 	Tokenizer *token.Tokenizer
 	// Positions is for how many tokens the model was made; 0: it is not known.
 	Positions int
+	// Notes say what is unusual about the texts that the chat templates write.
+	Notes []string
 }
 
 // Model opens the tokenizer and the chat templates of a model folder. name is the
@@ -118,7 +121,7 @@ func Model(dir, name string) (Renderer, error) {
 	if err != nil {
 		return Renderer{}, &modelError{strings.ReplaceAll(err.Error(), dir, name), err}
 	}
-	return Renderer{Tokenizer: tok, Positions: llm.Positions(dir)}, nil
+	return Renderer{Tokenizer: tok, Positions: llm.Positions(dir), Notes: checkpoint.UnknownMarkers(tok)}, nil
 }
 
 // modelError is an error with the model's name as the person wrote it.

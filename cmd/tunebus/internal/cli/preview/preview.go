@@ -102,6 +102,7 @@ func Of(ctx context.Context, d inputs.Data, name string, by inputs.Renderer, sho
 		return Preview{}, err
 	}
 	p := begin(set, d, name)
+	p.Notes = append(p.Notes, by.Notes...)
 	switch {
 	case by.Tokenizer == nil:
 		err = p.readTurns(ctx, set, d.IsTest(), shown)

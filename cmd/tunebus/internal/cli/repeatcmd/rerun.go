@@ -122,6 +122,7 @@ func (f *rerunFlags) onFolder(c *cobra.Command, s *session.Session, folder strin
 	if kept := places.Kept(); kept != "" {
 		s.Console.Say("%s", kept)
 	}
+	s.Console.Notes(r.Notes)
 	return f.local.ToEnd(c.Context(), s, localrun.Start{Settings: cfg, Specifications: f.request.Files}, r)
 }
 

@@ -50,6 +50,32 @@ func localFiles(answers answerFiles, paths []spec.Path, folders map[string]strin
 	return out, faults
 }
 
+// hubNotes name the ids of the Hub that may be misspelt paths: the folder of the owner's
+// name is there, and what the id names is not in it.
+func (s source) hubNotes(paths []spec.Path, files map[string]string) (notes structconf.Faults) {
+	for _, p := range paths {
+		if _, here := files[p.Key]; here || !spec.IsHubID(p.Place()) {
+			continue
+		}
+		owner, name, _ := strings.Cut(p.Place(), "/")
+		entries, err := os.ReadDir(filepath.Join(s.folders[p.Key], owner))
+		if err != nil {
+			continue // no such folder: nothing speaks for a path
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		path, _ := localPath(p, s.folders[p.Key])
+		message := "no such file or folder" + elsewhere(path, p.Value) + ", so that it is taken as an id of the Hugging Face Hub"
+		if nearest := structconf.Nearest(name, names); nearest != "" {
+			message += "; did you mean " + owner + "/" + nearest + "?"
+		}
+		notes = append(notes, structconf.Fault{Key: p.Key, Value: p.Value, Message: message})
+	}
+	return s.tree.Locate(nil, notes)
+}
+
 // elsewhere says where a path was looked for, if that is not what a person wrote.
 func elsewhere(path, written string) string {
 	if strings.Contains(written, "://") || withoutUser(written) != written { // an address is no path, and may have a password

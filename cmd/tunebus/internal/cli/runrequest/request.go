@@ -57,6 +57,7 @@ func (f *Flags) Request(c *cobra.Command) (Request, error) {
 	more = append(more, wrong...)
 	r.Notes = append(r.Notes, notes...)
 	r.Notes = append(r.Notes, src.adapterNotes(s, r.Files)...)
+	r.Notes = append(r.Notes, src.hubNotes(neededPaths(s), r.Files)...)
 	r.Notes = append(r.Notes, withoutEffect(f, s)...)
 	if f.Look != nil {
 		wrong, unusual := f.Look(c.Context(), s, r.Files)
@@ -91,7 +92,9 @@ func (f *Flags) Rerun(c *cobra.Command, run string, from events.Phase) (Request,
 		// Skipped phases need no input files.
 		return slices.Index(events.Phases(), p.Phase) < slices.Index(events.Phases(), from)
 	})
-	return r, Faulty(append(faults, f.complete(&r, paths, src)...))
+	faults = append(faults, f.complete(&r, paths, src)...)
+	r.Notes = src.hubNotes(paths, r.Files)
+	return r, Faulty(faults)
 }
 
 // Repeats says which run the request repeats, by its id.

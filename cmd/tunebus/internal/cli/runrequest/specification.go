@@ -83,6 +83,7 @@ func (f *Flags) Specification(c *cobra.Command) (Checked, error) {
 	files, more := localFiles(src.answers, neededPaths(s), src.folders)
 	out.Files = files
 	out.Notes = append(out.Notes, src.adapterNotes(s, files)...)
+	out.Notes = append(out.Notes, src.hubNotes(neededPaths(s), files)...)
 	wrong, notes := checkAnswers(c.Context(), s, src.answers)
 	more = append(more, wrong...)
 	out.Notes = append(out.Notes, notes...)

@@ -9,6 +9,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/pipeline/redaction"
 	"github.com/tunebus/tunebus/pipeline/settings"
 	"github.com/tunebus/tunebus/pipeline/shellquote"
 	"github.com/tunebus/tunebus/pipeline/spec"
@@ -34,9 +35,28 @@ func Submitted(id string) Result {
 	return Result{map[string]string{"run_id": id}, func(w io.Writer) { fmt.Fprintln(w, id) }}
 }
 
-// Specification is a specification without faults.
-func Specification(s events.Specification) Result {
-	return Result{s, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", Count(len(spec.Plan(s)), "phase")) }}
+// checkedSpecification is a specification with what was said about it, for scripts.
+type checkedSpecification struct {
+	events.Specification
+	Notes    []string `json:"notes,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Specification is a specification without faults, with the notes and warnings about it,
+// which a person has read.
+func Specification(s events.Specification, notes, warnings []string) Result {
+	value := checkedSpecification{s, shown(notes), shown(warnings)}
+	return Result{value, func(w io.Writer) { fmt.Fprintf(w, "no faults; %s\n", Count(len(spec.Plan(s)), "phase")) }}
+}
+
+// shown are sentences, each once, without what is secret in an address.
+func shown(sentences []string) (out []string) {
+	for _, sentence := range sentences {
+		if sentence = redaction.Addresses(sentence); !slices.Contains(out, sentence) {
+			out = append(out, sentence)
+		}
+	}
+	return out
 }
 
 // specificationKey is a key of a specification, for scripts.
