@@ -29,6 +29,7 @@ type Conn struct {
 	wg     sync.WaitGroup // the goroutines that Go started
 
 	replies   replyMux
+	denials   denials
 	reconnect reconnectSignal
 	buckets   buckets
 	limits    limits

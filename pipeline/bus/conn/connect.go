@@ -105,6 +105,7 @@ func open(nc *nats.Conn, name string, log *slog.Logger) (*Conn, error) {
 	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		log.Warn("NATS reports", "error", err)
 		c.replies.deny(err)
+		c.denials.report(err)
 	})
 	return c, nil
 }

@@ -19,7 +19,15 @@ func (c *Conn) Request(ctx context.Context, op Op, do func(ctx context.Context, 
 	r := begin(c, op)
 	bounded, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
-	return r.end(ctx, do(bounded, c.js))
+	bounded, end := context.WithCancelCause(bounded)
+	defer end(nil)
+	c.denials.add(&r, end)
+	defer c.denials.remove(&r)
+	err := do(bounded, c.js)
+	if denied, ok := errors.AsType[*DeniedError](context.Cause(bounded)); ok && err != nil {
+		return denied
+	}
+	return r.end(ctx, err)
 }
 
 // request is a request that is under way.
@@ -48,7 +56,7 @@ func (r request) end(ctx context.Context, err error) error {
 	if connected { // without a connection, no server was slow
 		r.conn.limits.unanswered(r.op, r.limit)
 	}
-	return &NoReplyError{Op: r.op, Limit: r.limit, Server: r.conn.Server(), Disconnected: !connected, Err: err}
+	return &NoReplyError{Op: r.op, Limit: r.limit, Server: r.conn.Server(), Disconnected: !connected, Denied: r.conn.denials.since(r.begin), Err: err}
 }
 
 // NoReplyError means that a request got no reply within its own limit. The
@@ -62,12 +70,18 @@ type NoReplyError struct {
 	Server string
 	// Disconnected reports that there was no connection at the end of the limit.
 	Disconnected bool
-	Err          error
+	// Denied is what the server refused by permissions meanwhile, most likely this request;
+	// nil if it refused nothing.
+	Denied error
+	Err    error
 }
 
 func (e *NoReplyError) Error() string {
 	if e.Disconnected {
 		return fmt.Sprintf("%s: no connection to NATS at %s, and no reply within %s: %v", e.Op, e.Server, e.Limit, e.Err)
+	}
+	if e.Denied != nil {
+		return fmt.Sprintf("%s: no reply from NATS at %s within %s, which reported meanwhile what the user of this connection may not do: %v", e.Op, e.Server, e.Limit, e.Denied)
 	}
 	return fmt.Sprintf("%s: no reply from NATS at %s within %s: %v", e.Op, e.Server, e.Limit, e.Err)
 }

@@ -2,6 +2,7 @@ package patience
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -13,6 +14,9 @@ func AskAgain(ctx context.Context, console *view.Console, b *conn.Conn, read fun
 	const tries = 3
 	for try := 1; ; try++ {
 		err := read()
+		if silent, ok := errors.AsType[*conn.NoReplyError](err); ok && silent.Denied != nil { // it will not answer
+			return err
+		}
 		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
 			return err
 		}

@@ -18,7 +18,8 @@ import (
 func TestAskAgain(t *testing.T) {
 	t.Parallel()
 	b := bustest.Connect(t, bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"}))
-	silent, refused := &conn.NoReplyError{Op: conn.GetMessage}, errors.New("no permission")
+	silent, denied := &conn.NoReplyError{Op: conn.GetMessage}, &conn.NoReplyError{Op: conn.GetMessage, Denied: errors.New("not this one")}
+	refused := errors.New("no permission")
 	for name, c := range map[string]struct {
 		answers []error
 		want    error
@@ -27,6 +28,7 @@ func TestAskAgain(t *testing.T) {
 		"an answer":              {[]error{nil}, nil, 0},
 		"an answer at last":      {[]error{silent, silent, nil}, nil, 2},
 		"no answer":              {[]error{silent, silent, silent}, silent, 2},
+		"no permission":          {[]error{denied}, denied, 0},
 		"a refusal":              {[]error{refused}, refused, 0},
 		"a refusal of the other": {[]error{silent, refused}, refused, 1},
 	} {
