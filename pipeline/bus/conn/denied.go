@@ -25,6 +25,16 @@ func (e *DeniedError) Error() string {
 // Unwrap returns the cause.
 func (e *DeniedError) Unwrap() error { return e.Err }
 
+// IsDenied reports whether an error means that the server refused the request by
+// permissions, or most likely did: another try does not help.
+func IsDenied(err error) bool {
+	if _, ok := errors.AsType[*DeniedError](err); ok {
+		return true
+	}
+	silent, ok := errors.AsType[*NoReplyError](err)
+	return ok && silent.Denied != nil
+}
+
 // denials are what the server refused by permissions, and the requests that wait for
 // replies, which nats.go would wait out.
 type denials struct {

@@ -2,7 +2,6 @@ package patience
 
 import (
 	"context"
-	"errors"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -14,10 +13,7 @@ func AskAgain(ctx context.Context, console *view.Console, b *conn.Conn, read fun
 	const tries = 3
 	for try := 1; ; try++ {
 		err := read()
-		if silent, ok := errors.AsType[*conn.NoReplyError](err); ok && silent.Denied != nil { // it will not answer
-			return err
-		}
-		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+		if try == tries || ctx.Err() != nil || !conn.IsUnanswered(err) || conn.IsDenied(err) {
 			return err
 		}
 		console.Say("NATS at %s does not answer; asking again, and waiting longer: %v", b.Server(), err)
