@@ -128,11 +128,22 @@ func (s *Subscriber) awaitConsumer(ctx context.Context, stream, consumer string)
 			return cfg
 		}
 		if try%20 == 2 && ctx.Err() == nil {
-			s.cfg.Logger.Warn("waiting for a consumer; \"tunebus setup\" creates it", "stream", stream, "consumer", consumer, "error", err)
+			s.cfg.Logger.Warn(awaited(err), "stream", stream, "consumer", consumer, "error", err)
 		}
 		sleep(ctx, 500*time.Millisecond)
 	}
 	return cfg
+}
+
+// awaited says for whoever reads the log why a consumer does not come.
+func awaited(err error) string {
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+		return "waiting for a consumer; \"tunebus setup\" creates it"
+	case conn.IsDenied(err):
+		return "waiting for a consumer, of which the user of this connection may not ask; the manual has the permissions of each service"
+	}
+	return "waiting for NATS to answer about a consumer"
 }
 
 // idempotentBatch is how many messages of an idempotent route are requested at
