@@ -7,6 +7,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/progress"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/waiting"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
@@ -96,7 +98,8 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 				return
 			}
 			if r.Request != 0 {
-				console.Say("no intake has looked at the request of run %s yet; it is stored and waits for one", r.ID)
+				why := cmp.Or(waiting.Full(ctx, b), "no intake has looked at the request of run "+r.ID+" yet")
+				console.Say("%s; it is stored and waits", why)
 				return
 			}
 			console.Say("no run %s is known on %s yet; waiting for it", r.ID, b.Server())

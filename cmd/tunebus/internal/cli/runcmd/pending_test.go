@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/embedded"
 	"github.com/tunebus/tunebus/embedded/bustest"
@@ -74,5 +77,42 @@ func TestWaitingForIntake(t *testing.T) {
 	}
 	if status, out, screen := clitest.Run(t, "runs", "--data", dir); status != 0 || strings.Contains(screen, "waiting for intake") {
 		t.Errorf("runs on the folder: status %d\n%s%s", status, out, screen)
+	}
+}
+
+// TestFullStream: who asks for a run while the stream of facts is nearly full is told that,
+// and not that no intake is there.
+func TestFullStream(t *testing.T) {
+	t.Parallel()
+	server := bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"})
+	b := bustest.Connect(t, server)
+	const size = 1 << 20
+	if err := topology.Apply(t.Context(), b, topology.Topology{FactBytes: size}); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 9 {
+		if _, err := js.Publish(t.Context(), events.PipelineAccepted{RunID: fmt.Sprint(i)}.Subject(), make([]byte, size/10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on := []string{"--server", server.URL()}
+	for _, args := range [][]string{
+		{"submit", "--run-id", "late", "--set", "inferencer.testing_data_id=owner/rows", "--set", "fine_tuner.base_model_id=owner/model", "--set", "fine_tuner.training_data_id=owner/rows"},
+		{"show", "late"},
+		{"watch", "late", "--timeout", "1s"},
+	} {
+		_, out, screen := clitest.Run(t, append(args, on...)...)
+		if text := out + screen; !strings.Contains(text, "is 90 % full, and intake admits no further runs") || strings.Contains(text, "start tunebus-intake") {
+			t.Errorf("%q:\n%s", args, text)
+		}
 	}
 }

@@ -231,7 +231,7 @@ func (o *opening) open(from source) error {
 	}
 	report, err := checkpoint.Check(from.Weights(), from.Tokens())
 	if err != nil {
-		return fmt.Errorf("%s: %w", from.what, err)
+		return exit.Input(fmt.Errorf("%s: %w", from.what, err))
 	}
 	o.note(report.Notes...)
 	weights := form{from.Weights(), from.bits}

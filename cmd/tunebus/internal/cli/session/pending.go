@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (s *Deployment) UnknownOrPending(ctx context.Context, id string) error {
 		if w.RunID != id {
 			return nil
 		}
-		found = &PendingError{RunID: id, At: w.At, Do: s.startsIntake()}
+		found = &PendingError{RunID: id, At: w.At, Do: cmp.Or(waiting.Full(ctx, s.Bus), s.startsIntake())}
 		return errStop
 	})
 	if found == nil || err != nil && !errors.Is(err, errStop) {

@@ -26,6 +26,7 @@ import (
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/timeflag"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/replayed"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/waiting"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
@@ -250,7 +251,8 @@ func decision(
 	defer cancel()
 	accepted, err := runwatch.On(b).Decision(ctx, r.ID, request)
 	if err == nil && accepted == nil {
-		s.Console.Say("no intake has looked at the request within %s; it is stored and waits for one: %s", limit, s.CommandLine("watch", r.ID))
+		why := cmp.Or(waiting.Full(context.WithoutCancel(ctx), b), fmt.Sprintf("no intake has looked at the request within %s", limit))
+		s.Console.Say("%s; it is stored and waits: %s", why, s.CommandLine("watch", r.ID))
 	}
 	return accepted, err
 }
