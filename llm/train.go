@@ -116,8 +116,8 @@ type TrainResult struct {
 	HighestRate float64
 	// Planned are the steps that there would have been without Patience.
 	Planned int64
-	Epochs  int   // that were begun
-	Tokens  int64 // of all steps, those before a resume too, padding apart
+	Epochs  float64 // that were made, with the part of the last one
+	Tokens  int64   // of all steps, those before a resume too, padding apart
 	// Rows are those that are trained on, and Sequences what they are packed into.
 	Rows, Sequences int
 }
@@ -206,7 +206,7 @@ func (m *Model) Train(ctx context.Context, training, evaluation Examples, cfg Tr
 	}
 	res.Steps, res.FinalLoss, res.FinalEvalLoss, res.BestStep = t.step, t.loss, t.validated.last, t.validated.bestStep
 	res.HighestRate = t.schedule.Highest(t.step)
-	res.Epochs = int((t.step + perEpoch - 1) / perEpoch)
+	res.Epochs = float64(t.step) / float64(perEpoch)
 	return res, nil
 }
 

@@ -39,18 +39,18 @@ func TestMaxStepsAndEvalSteps(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg    TrainConfig
 		steps  int64
-		epochs int
+		epochs float64
 		at     []int64
 	}{
-		"fewer than an epoch":   {TrainConfig{MaxSteps: 2}, 2, 1, []int64{2}},
-		"more than the epochs":  {TrainConfig{MaxSteps: 7, Epochs: 1}, 7, 3, []int64{3, 6, 7}},
+		"fewer than an epoch":   {TrainConfig{MaxSteps: 2}, 2, 2. / 3, []int64{2}},
+		"more than the epochs":  {TrainConfig{MaxSteps: 7, Epochs: 1}, 7, 7. / 3, []int64{3, 6, 7}},
 		"every four":            {TrainConfig{Epochs: 4, EvalSteps: 4}, 12, 4, []int64{4, 8, 12}},
 		"every four, and after": {TrainConfig{MaxSteps: 9, EvalSteps: 4}, 9, 3, []int64{4, 8, 9}},
 	} {
 		c.cfg.LearningRate = 1e-3
 		res, losses, _ := watched(t, c.cfg, 0, "", "")
 		if at := slices.Sorted(maps.Keys(losses)); res.Steps != c.steps || res.Epochs != c.epochs || !slices.Equal(at, c.at) {
-			t.Errorf("%s: %d steps in %d epochs, validated at %v; want %d in %d, at %v", name, res.Steps, res.Epochs, at, c.steps, c.epochs, c.at)
+			t.Errorf("%s: %d steps in %g epochs, validated at %v; want %d in %g, at %v", name, res.Steps, res.Epochs, at, c.steps, c.epochs, c.at)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (e Engine) Run(ctx context.Context, job *engine.Job) (engine.Result, error)
 	res.Used = base.Used(s, base.took(s), dir)
 	res.Statistics = map[string]float64{
 		"final_training_loss":  trained.FinalLoss,
-		"total_epochs":         float64(trained.Epochs),
+		"total_epochs":         trained.Epochs,
 		events.StatisticSteps:  float64(trained.Steps),
 		"trainable_parameters": float64(model.TrainableParameters()),
 		"training_rows":        float64(data.Rows),
