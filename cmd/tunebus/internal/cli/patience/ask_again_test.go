@@ -18,6 +18,7 @@ import (
 func TestAskAgain(t *testing.T) {
 	t.Parallel()
 	b := bustest.Connect(t, bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"}))
+	leaderless := &conn.NoLeaderError{Op: conn.ListConsumers}
 	silent, refused := &conn.NoReplyError{Op: conn.GetMessage}, errors.New("no permission")
 	for name, c := range map[string]struct {
 		answers []error
@@ -27,6 +28,7 @@ func TestAskAgain(t *testing.T) {
 		"an answer":              {[]error{nil}, nil, 0},
 		"an answer at last":      {[]error{silent, silent, nil}, nil, 2},
 		"no answer":              {[]error{silent, silent, silent}, silent, 2},
+		"no leader yet":          {[]error{leaderless, nil}, nil, 1},
 		"a refusal":              {[]error{refused}, refused, 0},
 		"a refusal of the other": {[]error{silent, refused}, refused, 1},
 	} {
@@ -37,7 +39,7 @@ func TestAskAgain(t *testing.T) {
 			asked++
 			return c.answers[asked-1]
 		})
-		if !errors.Is(err, c.want) || asked != len(c.answers) || strings.Count(screen.String(), "asking again, and waiting longer") != c.says {
+		if !errors.Is(err, c.want) || asked != len(c.answers) || strings.Count(screen.String(), "asking again") != c.says {
 			t.Errorf("%s: %v after %d tries\n%s", name, err, asked, &screen)
 		}
 	}

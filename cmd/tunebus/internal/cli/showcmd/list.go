@@ -57,7 +57,10 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 	}
 	l.sayState(state)
 	if l.queues, err = topology.NewInspector(l.server.Bus).Queues(ctx); err != nil {
-		return err
+		if ctx.Err() != nil {
+			return err
+		}
+		l.sayOnce("which runs wait for a worker is not known: %v", err) // the rest is worth to be shown without it
 	}
 	l.old, l.hidden, l.deleted = nil, 0, nil
 	if l.archived {
