@@ -20,8 +20,8 @@ func TestNoLeader(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
-	if plain := errors.New("x"); asNoLeader(Publish, plain) != plain {
-		t.Error("an error of another kind is changed")
+	if plain := errors.New("x"); IsNoLeader(asNoLeader(Publish, plain)) {
+		t.Error("an error of another kind is one of a cluster without a leader")
 	}
 }
 

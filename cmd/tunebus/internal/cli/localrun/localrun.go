@@ -200,7 +200,7 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 	if run.Tracked == nil {
 		why := cfg.Tracker.TrackingURI + " could not be reached; this sends it later"
 		if unreported {
-			why = "not all of the reports could be written; once they can, this writes them"
+			why = "not all of the reports are written; once they can be, this makes up for it"
 		}
 		s.Console.Say("tracking is pending: %s:\n  %s", why, trackLater(s, cfg, start.Specifications, request.ID))
 	}

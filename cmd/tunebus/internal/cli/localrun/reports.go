@@ -51,7 +51,7 @@ func (l *localReports) watch(c *tracker.Config) {
 }
 
 // wait waits until the reports are written. It says so if that takes a while, and
-// if they could not be written, which it reports.
+// if they could not be written. failed reports that they are not there.
 func (l *localReports) wait(ctx context.Context, console *view.Console) (failed bool) {
 	limit := time.NewTimer(reportsBegin)
 	defer limit.Stop()
@@ -59,7 +59,7 @@ func (l *localReports) wait(ctx context.Context, console *view.Console) (failed 
 	case <-l.begun:
 	case <-limit.C:
 		console.Say("the reports of the run are not written yet; the next run or up on this data folder writes them")
-		return false
+		return true
 	case <-ctx.Done():
 		return false
 	}

@@ -54,7 +54,7 @@ func TestRunWaitsForItsReports(t *testing.T) {
 				}()
 				var screen bytes.Buffer
 				began := time.Now()
-				if failed := l.wait(ctx, view.NewConsole(&bytes.Buffer{}, &screen)); failed != (c.err != nil) {
+				if failed := l.wait(ctx, view.NewConsole(&bytes.Buffer{}, &screen)); failed != (c.err != nil || c.run != "mine") {
 					t.Errorf("failed: %v", failed)
 				}
 				if took := time.Since(began); took != c.waits {

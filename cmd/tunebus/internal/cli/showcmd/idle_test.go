@@ -24,7 +24,7 @@ func TestIdle(t *testing.T) {
 	}
 	again := "tunebus replay tracking --run untracked --data " + f.Dir
 	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); !strings.Contains(out, "tracking is pending: its reports are not all in ") ||
-		!strings.Contains(out, " yet: there is no pipeline_summary.json and no config.toml; this makes up for it:\n  "+again+"\n") {
+		!strings.Contains(out, " yet, which lacks pipeline_summary.json, config.toml; this makes up for it:\n  "+again+"\n") {
 		t.Errorf("show:\n%s", out)
 	}
 	// It does not say where the reports go: the places of the folder are those of the settings.

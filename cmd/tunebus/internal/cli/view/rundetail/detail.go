@@ -191,7 +191,7 @@ func (d Detail) pendingParts(s runsummary.Summary) string {
 	missing, what := d.missingReports(s), "MLflow does not have all of this run yet, or its reports are not all there"
 	switch {
 	case d.Reports != "" && len(missing) > 0:
-		what = fmt.Sprintf("its reports are not all in %s yet: there is no %s", d.Reports, strings.Join(missing, " and no "))
+		what = fmt.Sprintf("its reports are not all in %s yet, which lacks %s", d.Reports, strings.Join(missing, ", "))
 	case d.Reports != "":
 		what = "MLflow does not have all of this run yet"
 	}

@@ -45,7 +45,7 @@ func TestPendingParts(t *testing.T) {
 	expect("of a server", "", "", "MLflow does not have all of this run yet, or its reports are not all there; the log of the tracker says why")
 	write(report.PipelineSummaryName, report.ConfigName)
 	expect("half of the reports", folder, "tunebus replay tracking",
-		"its reports are not all in "+folder+" yet: there is no evaluator_output_summary.json and no evaluator_output_detailed.xlsx; this makes up for it:\n  tunebus replay tracking")
+		"its reports are not all in "+folder+" yet, which lacks evaluator_output_summary.json, evaluator_output_detailed.xlsx; this makes up for it:\n  tunebus replay tracking")
 	write(report.SummaryName, report.WorkbookName)
 	expect("all reports", folder, "", "MLflow does not have all of this run yet; the log of the tracker says why")
 }
