@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func decode(typ, schema string, read func(decoder) (Event, error)) (Event, error
 		return nil, &MalformedError{Type: typ, Err: err}
 	}
 	if ev.Type() != typ {
-		return nil, &MalformedError{Type: typ, Err: fmt.Errorf("the data is a %s", ev.Type())}
+		return nil, &MalformedError{Type: typ, Err: otherType(ev.Type())}
 	}
 	if f, ok := ev.(Fact); ok {
 		address, err := ParseSubject(f.Subject())
@@ -78,6 +79,14 @@ func decode(typ, schema string, read func(decoder) (Event, error)) (Event, error
 		}
 	}
 	return ev, nil
+}
+
+// otherType says that the data of an event is that of another type.
+func otherType(typ string) error {
+	if strings.HasPrefix(typ, ".") {
+		return errors.New("its data names no phase")
+	}
+	return fmt.Errorf("its data is that of %s", typ)
 }
 
 // Types returns all wire names.

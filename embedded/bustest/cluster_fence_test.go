@@ -21,7 +21,7 @@ import (
 
 // startCluster starts three nodes with JetStream in this process, and returns a
 // connection to each.
-func startCluster(t *testing.T) []*conn.Conn {
+func startCluster(t *testing.T) ([]*conn.Conn, []*server.Server) {
 	t.Helper()
 	const nodes = 3
 	var routes []*url.URL
@@ -74,7 +74,7 @@ func startCluster(t *testing.T) []*conn.Conn {
 	for {
 		err := topology.Apply(t.Context(), conns[0], topology.Topology{Replicas: nodes})
 		if err == nil {
-			return conns
+			return conns, servers
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func startCluster(t *testing.T) []*conn.Conn {
 // is on its way to the replicas has to count as well.
 func TestFenceOnCluster(t *testing.T) {
 	t.Parallel()
-	conns := startCluster(t)
+	conns, _ := startCluster(t)
 	const runs = 150
 	facts := []*journal.Journal{journal.New(conns[0]), journal.New(conns[1])}
 	both, refused := 0, 0

@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tunebus/tunebus/pipeline/failpoint"
 	"github.com/tunebus/tunebus/pipeline/filelock"
@@ -49,7 +50,8 @@ type Options struct {
 
 // Write creates or replaces the file at path with the content that write
 // writes. It makes the folder of the file. After an error the old file is still
-// there, and no temporary file.
+// there, and no temporary file. The error names the file itself, never the temporary one,
+// which nobody knows and which is another one at each try.
 func Write(path string, write func(io.Writer) error, opt Options) (err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -57,11 +59,11 @@ func Write(path string, write func(io.Writer) error, opt Options) (err error) {
 	}
 	tmp, err := os.CreateTemp(cmp.Or(opt.TempDir, dir), cmp.Or(opt.TempPattern, TempPattern))
 	if err != nil {
-		return err
+		return notCreated(path, err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
+			err = errors.Join(namedFor(path, tmp.Name(), err), os.Remove(tmp.Name()))
 		}
 	}()
 	err = write(tmp)
@@ -82,6 +84,35 @@ func Write(path string, write func(io.Writer) error, opt Options) (err error) {
 	}
 	return os.Rename(tmp.Name(), path)
 }
+
+// notCreated is the error of a temporary file or folder that could not be made, for path.
+func notCreated(path string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "create", Path: path, Err: e.Err}
+	}
+	return err
+}
+
+// namedFor returns an error in which temporary may be named as one that names path.
+func namedFor(path, temporary string, err error) error {
+	if e, ok := errors.AsType[*os.LinkError](err); ok && e.Old == temporary && e.New == path {
+		err = &fs.PathError{Op: "replace", Path: path, Err: e.Err}
+	}
+	if !strings.Contains(err.Error(), temporary) {
+		return err
+	}
+	return &namedError{text: strings.ReplaceAll(err.Error(), temporary, path), err: err}
+}
+
+// namedError is an error with another text.
+type namedError struct {
+	text string
+	err  error
+}
+
+func (e *namedError) Error() string { return e.text }
+
+func (e *namedError) Unwrap() error { return e.err }
 
 // RemoveTemps removes the temporary files and folders that killed writers left
 // in a folder, which may be missing. Temporary files are not locked one by

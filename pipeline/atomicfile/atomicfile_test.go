@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -38,6 +39,36 @@ func TestWrite(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*", ".*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestErrorsNameTheFile: no error has the name of a temporary file, which is another one at
+// each try.
+func TestErrorsNameTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, folder := filepath.Join(dir, "from"), filepath.Join(dir, "folder")
+	path := filepath.Join(dir, "file")
+	if err := errors.Join(os.MkdirAll(filepath.Join(folder, "full"), 0o755), os.WriteFile(from, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		got  error
+		want string
+	}{
+		"no folder":    {Write(path, text(""), Options{TempDir: filepath.Join(dir, "none")}), "create " + path + ": no such file or directory"},
+		"half written": {Write(path, func(w io.Writer) error { return errors.Join(w.(io.Closer).Close(), text("x")(w)) }, Options{}), "write " + path + ": file already closed"},
+		"no place":     {Write(folder, text(""), Options{}), "replace " + folder + ": file exists"},
+		"another file": {Write(path, func(io.Writer) error { _, err := os.Open(folder + "/gone"); return err }, Options{}), "open " + folder + "/gone: no such file or directory"},
+		"no temporary": {Link(from, path, filepath.Join(dir, "none")), "create " + path + ": no such file or directory"},
+		"no link":      {Link(filepath.Join(dir, "gone"), path, dir), "link " + path + ": link " + filepath.Join(dir, "gone") + " " + path + ": no such file or directory"},
+	} {
+		if c.got == nil || c.got.Error() != c.want || strings.Contains(c.got.Error(), ".tmp-") {
+			t.Errorf("%s: %v, want %s", name, c.got, c.want)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file: %v", err)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func Link(from, path, tempDir string) error {
 	temporary, err := os.MkdirTemp(tempDir, TempPattern)
 	if err != nil {
-		return err
+		return notCreated(path, err)
 	}
 	second := filepath.Join(temporary, "link")
 	err = os.Link(from, second)
@@ -21,7 +21,7 @@ func Link(from, path, tempDir string) error {
 		err = os.Rename(second, path)
 	}
 	if err != nil {
-		err = fmt.Errorf("link %s: %w", path, err)
+		err = namedFor(path, second, fmt.Errorf("link %s: %w", path, err))
 	}
 	return errors.Join(err, os.RemoveAll(temporary))
 }

@@ -5,8 +5,9 @@
 // first, and after a minute the next one with the attribute "repeated", the
 // number of lines that were left out in between. Lines are equal if their level,
 // message and attributes are. What differs with each try does not count: the
-// attributes "delivery", "try", "delay", "in" and "retry_in", and the port of
-// this side in an error about a connection.
+// attributes "delivery", "try", "delay", "in" and "retry_in", the port of
+// this side in an error about a connection, and the number in the name of a
+// temporary file.
 //
 //	log := slog.New(loglimit.New(slog.NewTextHandler(os.Stderr, nil)))
 //
@@ -39,6 +40,10 @@ var ignored = []string{"delivery", "try", "delay", "in", "retry_in"}
 // tcp 127.0.0.1:35452->127.0.0.1:4222: connection reset by peer". Each
 // connection has another one.
 var localPort = regexp.MustCompile(`:\d+->`)
+
+// temporaryName is the name of a temporary file or folder, such as
+// "reports/.tmp-1234567890". Each try makes another one.
+var temporaryName = regexp.MustCompile(`/(\.[a-z]+-)\d+`)
 
 // New returns a handler that writes through next.
 func New(next slog.Handler) slog.Handler {
@@ -88,6 +93,9 @@ func attrText(a slog.Attr) string {
 	value := a.Value.Resolve().String()
 	if strings.Contains(value, "->") {
 		value = localPort.ReplaceAllLiteralString(value, "->")
+	}
+	if strings.Contains(value, "/.") {
+		value = temporaryName.ReplaceAllString(value, "/$1")
 	}
 	return "\x00" + a.Key + "=" + value
 }

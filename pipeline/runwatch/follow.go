@@ -56,7 +56,7 @@ func (w *Watcher) Follow(ctx context.Context, f Following) (events.Run, error) {
 	for {
 		now, err := r.read(ctx)
 		ok, err := reads.read(ctx, err)
-		if ok || err != nil {
+		if ok || err != nil && ctx.Err() == nil { // a read that was cut off knows less
 			run = now
 		}
 		if err != nil {

@@ -133,22 +133,27 @@ func stepAfterWriting(s projection.Snapshot, now time.Time, unknownFor time.Dura
 	}
 }
 
-// retryLater logs why a run could not be written, and asks for it again. An
-// error that waiting alone may not mend is tried less often.
+// retryLater logs which parts of a run could not be written, and asks for it again. An
+// error of MLflow that waiting alone may not mend is tried less often.
 func (r *reconciler) retryLater(run string, err error) error {
-	if _, ok := errors.AsType[*reportsError](err); ok {
-		level := slog.LevelWarn
-		if errors.Is(err, context.Canceled) { // the process ends
-			level = slog.LevelDebug
-		}
-		r.log.Log(context.Background(), level, "reports not written", "run", run, "retry_in", r.retry, "error", err)
-		return &delivery.RetryAfter{Delay: r.retry, Err: err}
+	reports, tracking := error(nil), err
+	if pending, ok := errors.AsType[*pendingError](err); ok {
+		reports, tracking = pending.reports, pending.mlflow
 	}
 	delay := r.retry
-	if !errors.Is(err, mlflow.ErrUnavailable) {
+	if reports == nil && !errors.Is(tracking, mlflow.ErrUnavailable) {
 		delay *= 4
 	}
-	r.log.Warn("tracking is pending", "run", run, "retry_in", delay, "error", err)
+	if reports != nil {
+		level := slog.LevelWarn
+		if errors.Is(reports, context.Canceled) { // the process ends
+			level = slog.LevelDebug
+		}
+		r.log.Log(context.Background(), level, "reports not written", "run", run, "retry_in", delay, "error", reports)
+	}
+	if tracking != nil {
+		r.log.Warn("tracking is pending", "run", run, "retry_in", delay, "error", tracking)
+	}
 	return &delivery.RetryAfter{Delay: delay, Err: fmt.Errorf("tracking of run %s is pending: %w", run, err)}
 }
 

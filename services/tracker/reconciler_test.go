@@ -141,7 +141,9 @@ func TestReconcileRetries(t *testing.T) {
 	}{
 		{fmt.Errorf("create run: %w", mlflow.ErrUnavailable), time.Minute},
 		{errors.New("refused"), 4 * time.Minute},
-		{&reportsError{run: "r", err: errors.New("disk full")}, time.Minute},
+		{&pendingError{reports: errors.New("disk full")}, time.Minute},
+		{&pendingError{mlflow: errors.New("refused")}, 4 * time.Minute},
+		{&pendingError{reports: errors.New("disk full"), mlflow: errors.New("refused")}, time.Minute},
 	} {
 		b := newFixture(stored(accepted, completed), &fakeWriter{err: c.err})
 		later, ok := errors.AsType[*delivery.RetryAfter](b.reconcile(t.Context(), "r", 0))

@@ -37,13 +37,13 @@ func (w *runWriter) remove(ctx context.Context, snapshot projection.Snapshot) (w
 	reports, err := removal.Removal{
 		Deleted: deleted, Sequence: snapshot.NewestSequence, Dir: w.reports.dir, AnyFolder: w.reports.anyFolder, Earlier: w.reports.earlier, List: w.reports.list.Add,
 	}.Run(ctx)
-	if err != nil {
-		return written{}, &reportsError{run: deleted.RunID, err: err}
+	if err != nil && ctx.Err() != nil {
+		return written{}, &pendingError{reports: err}
 	}
 	failpoint.Here(failpoint.DeletedReports)
-	result, err := w.mlflow.MarkDeleted(ctx, deleted)
-	if err != nil {
-		return written{}, err
+	result, unmarked := w.mlflow.MarkDeleted(ctx, deleted)
+	if err != nil || unmarked != nil {
+		return written{}, &pendingError{reports: err, mlflow: unmarked}
 	}
 	return written{
 		links: result.Links,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
@@ -28,7 +30,8 @@ type written struct {
 }
 
 // runWriter writes everything that follows from a run: its reports, its entry
-// in the list of runs, and MLflow.
+// in the list of runs, and MLflow. An error is a [*pendingError]: where the reports cannot
+// be written, MLflow shows the run all the same, without their files.
 type runWriter struct {
 	reports *reportWriter
 	mlflow  *mlflowsync.Syncer
@@ -36,9 +39,9 @@ type runWriter struct {
 }
 
 func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) (written, error) {
-	files, err := w.reports.write(ctx, snapshot)
-	if err != nil {
-		return written{}, &reportsError{run: snapshot.Run.ID, err: err}
+	files, reports := w.reports.write(ctx, snapshot)
+	if reports != nil && ctx.Err() != nil {
+		return written{}, &pendingError{reports: reports}
 	}
 	// A completed phase sends its metric history from here on.
 	for p, state := range snapshot.Run.Phases {
@@ -50,8 +53,8 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) 
 	for _, r := range result.Running {
 		w.live.Attach(snapshot.Run.ID, r.Phase, r.Target, r.ID)
 	}
-	if err != nil {
-		return written{}, err
+	if reports != nil || err != nil {
+		return written{}, &pendingError{reports: reports, mlflow: err}
 	}
 	for _, f := range files {
 		result.Links[f.Name] = f.Path
@@ -61,15 +64,26 @@ func (w *runWriter) writeAll(ctx context.Context, snapshot projection.Snapshot) 
 
 func (w *runWriter) tidy(run events.Run) error { return w.reports.tidy(run) }
 
-// reportsError means that the reports could not be written.
-type reportsError struct {
-	run string
-	err error
+// pendingError says which parts of a run could not be written. One that fails keeps the
+// other from nothing.
+type pendingError struct {
+	reports, mlflow error // nil: the part is written
 }
 
-func (e *reportsError) Error() string { return fmt.Sprintf("reports of run %s: %v", e.run, e.err) }
+func (e *pendingError) Error() string {
+	var parts []string
+	if e.reports != nil {
+		parts = append(parts, fmt.Sprintf("reports: %v", e.reports))
+	}
+	if e.mlflow != nil {
+		parts = append(parts, fmt.Sprintf("MLflow: %v", e.mlflow))
+	}
+	return strings.Join(parts, "; ")
+}
 
-func (e *reportsError) Unwrap() error { return e.err }
+func (e *pendingError) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.reports, e.mlflow}, func(err error) bool { return err == nil })
+}
 
 // reportWriter writes the report files of a run and its entry in the list.
 type reportWriter struct {

@@ -47,7 +47,7 @@ func begin(c *Conn, op Op) request {
 func (r request) end(ctx context.Context, err error) error {
 	if err == nil || !errors.Is(err, context.DeadlineExceeded) {
 		r.conn.limits.answered(r.op, time.Since(r.begin))
-		return err
+		return asNoLeader(r.op, err)
 	}
 	if ctx.Err() != nil {
 		return err
@@ -56,7 +56,7 @@ func (r request) end(ctx context.Context, err error) error {
 	if connected { // without a connection, no server was slow
 		r.conn.limits.unanswered(r.op, r.limit)
 	}
-	return &NoReplyError{Op: r.op, Limit: r.limit, Server: r.conn.Server(), Disconnected: !connected, Denied: r.conn.denials.since(r.begin), Err: err}
+	return &NoReplyError{Op: r.op, Limit: r.limit, Server: r.conn.Server(), Cluster: r.conn.nc.ConnectedClusterName(), Disconnected: !connected, Denied: r.conn.denials.since(r.begin), Err: err}
 }
 
 // NoReplyError means that a request got no reply within its own limit. The
@@ -68,6 +68,9 @@ type NoReplyError struct {
 	// Server is the host and port of the server, the last one if there is no
 	// connection now.
 	Server string
+	// Cluster is the name of the server's cluster; empty: it is alone. Another server of the
+	// cluster may be the one that did not answer.
+	Cluster string
 	// Disconnected reports that there was no connection at the end of the limit.
 	Disconnected bool
 	// Denied is what the server refused by permissions meanwhile, most likely this request;
@@ -83,16 +86,60 @@ func (e *NoReplyError) Error() string {
 	if e.Denied != nil {
 		return fmt.Sprintf("%s: no reply from NATS at %s within %s, which reported meanwhile what the user of this connection may not do: %v", e.Op, e.Server, e.Limit, e.Denied)
 	}
+	if e.Cluster != "" {
+		return fmt.Sprintf("%s: no reply through NATS at %s within %s, from that server or another one of its cluster %s: %v", e.Op, e.Server, e.Limit, e.Cluster, e.Err)
+	}
 	return fmt.Sprintf("%s: no reply from NATS at %s within %s: %v", e.Op, e.Server, e.Limit, e.Err)
 }
 
 // Unwrap returns the cause.
 func (e *NoReplyError) Unwrap() error { return e.Err }
 
+// The server's errors for a request that needs the leader of the cluster's JetStream, while
+// there is none. Source: errors.json of nats-server v2.15; the client library names no
+// constants for them.
+const (
+	codeClusterNotAvailable jetstream.ErrorCode = 10008
+	codeClusterNoLeader     jetstream.ErrorCode = 10009
+)
+
+// NoLeaderError means that the cluster's JetStream has no leader, so that nobody could answer
+// a request.
+type NoLeaderError struct {
+	Op  Op
+	Err error
+}
+
+func (e *NoLeaderError) Error() string {
+	return fmt.Sprintf("%s: JetStream has no leader now, most likely because half of the servers of the cluster or more are away: %v", e.Op, e.Err)
+}
+
+// Unwrap returns the refusal.
+func (e *NoLeaderError) Unwrap() error { return e.Err }
+
+// asNoLeader returns an error that says so if it means that JetStream has no leader.
+func asNoLeader(op Op, err error) error {
+	refusal, ok := errors.AsType[jetstream.JetStreamError](err)
+	if !ok || refusal.APIError() == nil {
+		return err
+	}
+	if code := refusal.APIError().ErrorCode; code != codeClusterNotAvailable && code != codeClusterNoLeader {
+		return err
+	}
+	return &NoLeaderError{Op: op, Err: err}
+}
+
+// IsNoLeader reports whether an error is a [*NoLeaderError].
+func IsNoLeader(err error) bool {
+	_, ok := errors.AsType[*NoLeaderError](err)
+	return ok
+}
+
 // IsUnanswered reports whether an error means that the server could not be
-// asked, or did not answer: another try may succeed. A refusal is an answer.
+// asked, or did not answer, or that a cluster has no leader who could: another try may
+// succeed. Any other refusal is an answer.
 func IsUnanswered(err error) bool {
-	if _, ok := errors.AsType[*NoReplyError](err); ok {
+	if _, ok := errors.AsType[*NoReplyError](err); ok || IsNoLeader(err) {
 		return true
 	}
 	return slices.ContainsFunc([]error{

@@ -35,7 +35,7 @@ func (c *Conn) RequestMany(ctx context.Context, op Op, subject string, body []by
 		}
 		if last, err := each(msg); last || err != nil {
 			c.limits.answered(op, time.Since(r.begin))
-			return err
+			return asNoLeader(op, err)
 		}
 	}
 }

@@ -200,10 +200,7 @@ func (r Reader) batch(ctx context.Context, stream string, req getRequest) (msgs 
 // parseGet parses the reply to the request for one message.
 func parseGet(stream string, body []byte) (Message, error) {
 	var reply struct {
-		Error *struct {
-			Code        jetstream.ErrorCode `json:"err_code"`
-			Description string              `json:"description"`
-		} `json:"error"`
+		Error   *jetstream.APIError `json:"error"`
 		Message struct {
 			Subject string    `json:"subject"`
 			Seq     uint64    `json:"seq"`
@@ -216,13 +213,13 @@ func parseGet(stream string, body []byte) (Message, error) {
 		return Message{}, err
 	}
 	if reply.Error != nil {
-		if reply.Error.Code == jetstream.JSErrCodeMessageNotFound {
+		if reply.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
 			return Message{}, ErrNotFound
 		}
-		if reply.Error.Code == jetstream.JSErrCodeStreamNotFound {
+		if reply.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound {
 			return Message{}, fmt.Errorf("%w: %s", ErrNoStream, stream)
 		}
-		return Message{}, errors.New(reply.Error.Description)
+		return Message{}, reply.Error
 	}
 	m := reply.Message
 	h := nats.Header{}

@@ -53,7 +53,7 @@ var busLayers = [][]string{
 // connNames are what packages outside pipeline/bus may use of the package
 // conn: they open a connection and hand it on, the requests on it are made by
 // the packages of pipeline/bus. IsUnanswered and IsDenied tell whether to try again.
-var connNames = []string{"Conn", "Connect", "IsDenied", "IsUnanswered", "Options", "ProcessName", "UnreachableError"}
+var connNames = []string{"Conn", "Connect", "IsDenied", "IsNoLeader", "IsUnanswered", "Options", "ProcessName", "UnreachableError"}
 
 // below reports whether a folder is one of those, or below one of them.
 func below(dir string, folders ...string) bool {

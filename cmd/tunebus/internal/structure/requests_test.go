@@ -30,16 +30,17 @@ const (
 var outsideRequests = map[string]string{
 	// The connection itself. Connect has a limit of its own for each server,
 	// and the caller waits between two tries.
-	"nats.Connect":                  "conn",
-	"nats.Conn.Close":               "conn",
-	"nats.Conn.FlushTimeout":        "conn", // of Close, 2 s
-	"nats.Conn.ConnectedUrl":        "conn",
-	"nats.Conn.IsConnected":         "conn",
-	"nats.Conn.NewInbox":            "conn",
-	"nats.Conn.SetErrorHandler":     "conn",
-	"nats.Conn.SetReconnectHandler": "conn",
-	"jetstream.New":                 "conn",
-	"nats.NkeyOptionFromSeed":       "conn",
+	"nats.Connect":                   "conn",
+	"nats.Conn.Close":                "conn",
+	"nats.Conn.FlushTimeout":         "conn", // of Close, 2 s
+	"nats.Conn.ConnectedClusterName": "conn",
+	"nats.Conn.ConnectedUrl":         "conn",
+	"nats.Conn.IsConnected":          "conn",
+	"nats.Conn.NewInbox":             "conn",
+	"nats.Conn.SetErrorHandler":      "conn",
+	"nats.Conn.SetReconnectHandler":  "conn",
+	"jetstream.New":                  "conn",
+	"nats.NkeyOptionFromSeed":        "conn",
 	// Sends and waits for nothing. Acks of idempotent handlers, heartbeats, pull
 	// requests and metric points go through conn.Conn.Send; what a consumer
 	// delivers comes to a subscription of delivery, which the heartbeats of the

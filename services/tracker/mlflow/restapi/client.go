@@ -80,7 +80,7 @@ func (c *client) send(req *http.Request, call string, reply any) (err error) {
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(reply); err != nil {
-		return unreachable(c.base.Host, call, err)
+		return unreachable(c.base.Host, call, noReply(resp, err))
 	}
 	return nil
 }

@@ -48,6 +48,22 @@ func serve(t *testing.T, handle http.HandlerFunc) string {
 	return web.URL
 }
 
+// TestNotMLflow: what answers with a page in the place of MLflow's JSON is named, with the setting to look
+// at. A login may be passed later, so that waiting may help.
+func TestNotMLflow(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"<!DOCTYPE html><html></html>": "the answer is an HTML page, which MLflow's API never gives",
+		"It works!":                    "the answer is a text that is no JSON, which MLflow's API never gives",
+	} {
+		base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+		_, err := openREST(t, base, Options{Tries: 1}).EnsureExperiment(t.Context(), "x")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "check tracking_uri") || !errors.Is(err, mlflow.ErrUnavailable) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

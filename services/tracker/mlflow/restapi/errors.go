@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -101,6 +102,18 @@ func refusedBy(host, call string, resp *http.Response) error {
 		return &retryAfterError{refused, min(time.Duration(max(seconds, 0))*time.Second, maxRetryAfter)}
 	}
 	return refused
+}
+
+// noReply says what a response is that is no JSON of MLflow. err is that of its decoding.
+func noReply(resp *http.Response, err error) error {
+	if _, noJSON := errors.AsType[*json.SyntaxError](err); !noJSON {
+		return err
+	}
+	what := "a text that is no JSON"
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && kind == "text/html" {
+		what = "an HTML page"
+	}
+	return fmt.Errorf("the answer is %s, which MLflow's API never gives: another program answers there, or a login is in front of MLflow; check tracking_uri (%w)", what, err)
 }
 
 // transportError means that a request got no complete response. The server may

@@ -37,8 +37,9 @@ type Run struct {
 	IsPending bool
 	// Again is the command that starts the same run once more.
 	Again runsummary.Retry
-	// Back is the command that follows the run again.
-	Back string
+	// Back is the command that follows the run again, and Look the one that shows a run that
+	// has ended; only who waits for the tracking needs that.
+	Back, Look string
 	// Tracking is how long to wait for MLflow after the run's end, Limit the
 	// longest wait of all; 0: none.
 	Tracking, Limit time.Duration
@@ -112,29 +113,60 @@ func Show(ctx context.Context, console *view.Console, b *conn.Conn, r Run) (even
 func ToEnd(ctx context.Context, console *view.Console, b *conn.Conn, r Run) error {
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
-		timeout := exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", r.ID, r.Limit, r.Back))
 		if r.Begin.IsZero() {
 			r.Begin = time.Now()
 		}
-		ctx, cancel = context.WithDeadlineCause(ctx, r.Begin.Add(r.Limit), timeout)
+		ctx, cancel = context.WithDeadlineCause(ctx, r.Begin.Add(r.Limit), errLimit)
 		defer cancel()
 	}
 	run, err := Show(ctx, console, b, r)
+	if err != nil && run.Completed != nil {
+		return r.notTracked(ctx, run, err)
+	}
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			if _, limit := errors.AsType[*exit.Error](cause); limit && !b.Connected() {
-				cause = exit.Timeout(fmt.Errorf("run %s did not end within %s, as far as is known: NATS at %s does not answer now; this follows it again:\n  %s", r.ID, r.Limit, b.Server(), r.Back))
-			} else if !limit { // a signal
-				cause = &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; run %s goes on, and this follows it again:\n  %s", r.ID, r.Back)}
-			}
-			return cause
-		}
-		if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
-			return exit.Timeout(fmt.Errorf("%w\nrun %s goes on, and this follows it again:\n  %s", err, r.ID, r.Back))
-		}
-		return err
+		return r.notEnded(ctx, b, err)
 	}
 	return End(console, run, runsummary.Of(run), r.Again)
+}
+
+// errLimit ends a wait whose limit is over.
+var errLimit = errors.New("the longest wait is over")
+
+// notEnded is the error of a wait for a run that has not ended, as far as is known.
+func (r Run) notEnded(ctx context.Context, b *conn.Conn, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errLimit) && !b.Connected():
+		return exit.Timeout(fmt.Errorf("run %s did not end within %s, as far as is known: NATS at %s does not answer now; this follows it again:\n  %s", r.ID, r.Limit, b.Server(), r.Back))
+	case errors.Is(cause, errLimit):
+		return exit.Timeout(fmt.Errorf("run %s did not end within %s; it goes on, and this follows it again:\n  %s", r.ID, r.Limit, r.Back))
+	case cause != nil: // a signal
+		return &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; run %s goes on, and this follows it again:\n  %s", r.ID, r.Back)}
+	}
+	if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
+		return exit.Timeout(fmt.Errorf("%w\nrun %s goes on, and this follows it again:\n  %s", err, r.ID, r.Back))
+	}
+	return err
+}
+
+// notTracked is the error of a wait for what follows the end of a run.
+func (r Run) notTracked(ctx context.Context, run events.Run, err error) error {
+	awaited := "not all of its reports and of MLflow is written yet, and the tracker goes on with that"
+	if run.Tracked != nil {
+		awaited = "not all of its pushes to the Hub are done yet, and the tracker goes on with them"
+	}
+	state := fmt.Sprintf("run %s has ended (%s); %s; this shows what there is:\n  %s", r.ID, runsummary.Of(run).Status, awaited, r.Look)
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errLimit):
+		return exit.Timeout(fmt.Errorf("the wait of %s is over: %s", r.Limit, state))
+	case cause != nil: // a signal
+		return &exit.Error{Code: exit.CodeInterrupted, Err: fmt.Errorf("interrupted; %s", state)}
+	}
+	if _, ok := errors.AsType[*runwatch.UnansweredError](err); ok {
+		return exit.Timeout(fmt.Errorf("%w\n%s", err, state))
+	}
+	return err
 }
 
 // End prints the summary of a run that has ended, and returns its exit status.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/clitest"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/follow"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -26,6 +28,33 @@ func TestInterrupted(t *testing.T) {
 	err := follow.ToEnd(ctx, console, bustest.New(t, topology.Topology{}), follow.Run{ID: "r", Request: 1, Back: "tunebus watch r --json"})
 	if exit.CodeOf(err) != exit.CodeInterrupted || err.Error() != "interrupted; run r goes on, and this follows it again:\n  tunebus watch r --json" {
 		t.Errorf("status %d, %v", exit.CodeOf(err), err)
+	}
+}
+
+// TestEndedAndNotTracked: who waits for the tracking of a run that has ended is told its end, and
+// what is missing, whether a limit or a person ends the wait.
+func TestEndedAndNotTracked(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t, topology.Topology{})
+	clitest.Publish(t, b, clitest.EndedRun("r")...)
+	console := view.NewConsole(&bytes.Buffer{}, &bytes.Buffer{})
+	const state = "run r has ended (success); not all of its reports and of MLflow is written yet, and the tracker goes on with that; this shows what there is:\n  tunebus show r"
+	for want, c := range map[string]struct {
+		limit  time.Duration
+		status exit.Code
+	}{
+		"the wait of 2s is over: " + state: {2 * time.Second, exit.CodeTimeout},
+		"interrupted; " + state:            {0, exit.CodeInterrupted},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if c.limit == 0 {
+			time.AfterFunc(2*time.Second, func() { cancel(errors.New("a signal")) })
+		}
+		err := follow.ToEnd(ctx, console, b, follow.Run{ID: "r", Back: "tunebus watch r", Look: "tunebus show r", Tracking: time.Hour, Limit: c.limit})
+		if exit.CodeOf(err) != c.status || err.Error() != want {
+			t.Errorf("status %d, %v", exit.CodeOf(err), err)
+		}
+		cancel(nil)
 	}
 }
 

@@ -192,13 +192,17 @@ func (f *Flags) ToEnd(ctx context.Context, s *session.Session, start Start, requ
 		return err
 	}
 	interrupt.LastWords(ctx, "")
+	var unreported bool
 	if run.Tracked == nil { // whatever is tracked has its reports
-		reports.wait(ctx, s.Console)
+		unreported = reports.wait(ctx, s.Console)
 	}
 	status := end(s.Console, cfg, run, again)
 	if run.Tracked == nil {
-		s.Console.Say("tracking is pending: %s could not be reached; this sends it later:\n  %s",
-			cfg.Tracker.TrackingURI, trackLater(s, cfg, start.Specifications, request.ID))
+		why := cfg.Tracker.TrackingURI + " could not be reached; this sends it later"
+		if unreported {
+			why = "not all of the reports are written; once they can be, this makes up for it"
+		}
+		s.Console.Say("tracking is pending: %s:\n  %s", why, trackLater(s, cfg, start.Specifications, request.ID))
 	}
 	if left := run.Unpublished(); len(left) > 0 {
 		s.Console.Say("publishing is pending: %s could not be reached, or did not take everything in time; this pushes it later:\n  %s",

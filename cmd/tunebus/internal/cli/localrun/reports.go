@@ -51,17 +51,17 @@ func (l *localReports) watch(c *tracker.Config) {
 }
 
 // wait waits until the reports are written. It says so if that takes a while, and
-// if they could not be written.
-func (l *localReports) wait(ctx context.Context, console *view.Console) {
+// if they could not be written. failed reports that they are not there.
+func (l *localReports) wait(ctx context.Context, console *view.Console) (failed bool) {
 	limit := time.NewTimer(reportsBegin)
 	defer limit.Stop()
 	select {
 	case <-l.begun:
 	case <-limit.C:
 		console.Say("the reports of the run are not written yet; the next run or up on this data folder writes them")
-		return
+		return true
 	case <-ctx.Done():
-		return
+		return false
 	}
 	patience := time.NewTimer(time.Second)
 	defer patience.Stop()
@@ -71,11 +71,11 @@ func (l *localReports) wait(ctx context.Context, console *view.Console) {
 			if l.err != nil {
 				console.Say("the reports of the run were not written: %v", l.err)
 			}
-			return
+			return l.err != nil
 		case <-patience.C:
 			console.Say("writing the reports of the run")
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }

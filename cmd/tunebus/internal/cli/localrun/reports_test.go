@@ -54,7 +54,9 @@ func TestRunWaitsForItsReports(t *testing.T) {
 				}()
 				var screen bytes.Buffer
 				began := time.Now()
-				l.wait(ctx, view.NewConsole(&bytes.Buffer{}, &screen))
+				if failed := l.wait(ctx, view.NewConsole(&bytes.Buffer{}, &screen)); failed != (c.err != nil || c.run != "mine") {
+					t.Errorf("failed: %v", failed)
+				}
 				if took := time.Since(began); took != c.waits {
 					t.Errorf("it waited for %s, want %s", took, c.waits)
 				}

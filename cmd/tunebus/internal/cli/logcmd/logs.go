@@ -11,11 +11,13 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/freeworker"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/patience"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/runlog"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/bus/codec"
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/history"
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
@@ -41,17 +43,16 @@ func Logs(s *session.Session) *cobra.Command {
 			if f.phase != "" && !events.Phase(f.phase).Valid() {
 				return exit.Input(fmt.Errorf("--phase %s: no such phase; want one of %s", f.phase, view.Words(events.Phases())))
 			}
-			id, err := server.RunID(ctx, args[0])
+			ask := func(read func() error) error { return patience.AskAgain(ctx, s.Console, server.Bus, read) }
+			var run events.Run
+			err := ask(func() (err error) {
+				run, err = accepted(ctx, server, args[0])
+				return err
+			})
 			if err != nil {
 				return err
 			}
-			run, err := server.FindRun(ctx, id)
-			if err != nil && !codec.IsUndecodable(err) {
-				return err
-			}
-			if run.Accepted == nil {
-				return server.UnknownOrPending(ctx, id)
-			}
+			id := run.ID
 			if err := f.check(s, server, run); err != nil {
 				return err
 			}
@@ -60,13 +61,17 @@ func Logs(s *session.Session) *cobra.Command {
 					facts: factsOf(ctx, server),
 					lines: history.NewLogReader(server.Bus, id, events.Phase(f.phase)),
 					out:   runlog.New(w, asJSON),
+					ask:   ask,
 					run:   id,
 					phase: events.Phase(f.phase),
 					quiet: func() { s.Console.Say("%s", whyQuiet(ctx, server, run, "; waiting for one")) },
 				}
 				if err := l.show(ctx, f.follow); err != nil {
 					if f.follow && ctx.Err() != nil {
-						return interrupted(s, id, f.phase)
+						return interrupted(s, id, f.again(id))
+					}
+					if conn.IsUnanswered(err) {
+						err = fmt.Errorf("%w\nthis shows the log again:\n  %s", err, s.CommandLine(f.again(id)...))
 					}
 					return err
 				}
@@ -90,12 +95,37 @@ func Logs(s *session.Session) *cobra.Command {
 	return c
 }
 
-// interrupted is the error of a person who ends a log that is followed.
-func interrupted(s *session.Session, run, phase string) error {
-	command := []string{"logs", run, "--follow"}
-	if phase != "" {
-		command = append(command, "--phase", phase)
+// accepted finds a run that intake has accepted.
+func accepted(ctx context.Context, server *session.Deployment, text string) (events.Run, error) {
+	id, err := server.RunID(ctx, text)
+	if err != nil {
+		return events.Run{}, err
 	}
+	run, err := server.FindRun(ctx, id)
+	if err != nil && !codec.IsUndecodable(err) {
+		return events.Run{}, err
+	}
+	if run.Accepted == nil {
+		return events.Run{}, server.UnknownOrPending(ctx, id)
+	}
+	run.ID = id
+	return run, nil
+}
+
+// again are the words that show the log of a run again.
+func (f *logsFlags) again(run string) []string {
+	command := []string{"logs", run}
+	if f.follow {
+		command = append(command, "--follow")
+	}
+	if f.phase != "" {
+		command = append(command, "--phase", f.phase)
+	}
+	return command
+}
+
+// interrupted is the error of a person who ends a log that is followed.
+func interrupted(s *session.Session, run string, command []string) error {
 	return &exit.Error{
 		Code: exit.CodeInterrupted,
 		Err:  fmt.Errorf("interrupted; run %s is not touched by it, and this shows its log again:\n  %s", run, s.CommandLine(command...)),
@@ -153,6 +183,8 @@ const pollInterval = 500 * time.Millisecond
 type logShower struct {
 	facts func(ctx context.Context, run string) ([]codec.Message, error)
 	lines *history.LogReader
+	// ask calls a function that reads again if it got no answer.
+	ask   func(read func() error) error
 	out   *runlog.Writer
 	run   string
 	phase events.Phase // empty: all
@@ -176,7 +208,7 @@ type attempt struct {
 func (l *logShower) show(ctx context.Context, follow bool) error {
 	l.expects, l.byIntake = map[attempt]int64{}, map[attempt]bool{}
 	for {
-		ended, err := l.showNews(ctx)
+		ended, err := l.askForNews(ctx)
 		if err == nil && follow && !ended && l.written == 0 && l.quiet != nil {
 			l.quiet()
 			l.quiet = nil
@@ -187,7 +219,7 @@ func (l *logShower) show(ctx context.Context, follow bool) error {
 				case <-ctx.Done():
 				case <-time.After(pollInterval):
 				}
-				_, err = l.showNews(ctx)
+				_, err = l.askForNews(ctx)
 			}
 			return err
 		}
@@ -203,6 +235,16 @@ func (l *logShower) show(ctx context.Context, follow bool) error {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// askForNews is showNews, again and again if there is no answer: what was written is not written
+// once more.
+func (l *logShower) askForNews(ctx context.Context) (ended bool, err error) {
+	err = l.ask(func() (err error) {
+		ended, err = l.showNews(ctx)
+		return err
+	})
+	return ended, err
 }
 
 // showNews writes what came since the last call. ended says whether nothing more can

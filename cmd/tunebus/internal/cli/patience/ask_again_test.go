@@ -20,6 +20,7 @@ func TestAskAgain(t *testing.T) {
 	b := bustest.Connect(t, bustest.Start(t, embedded.Options{Listen: "127.0.0.1:0"}))
 	silent, denied := &conn.NoReplyError{Op: conn.GetMessage}, &conn.NoReplyError{Op: conn.GetMessage, Denied: errors.New("not this one")}
 	refused := errors.New("no permission")
+	leaderless := &conn.NoLeaderError{Op: conn.ListConsumers}
 	for name, c := range map[string]struct {
 		answers []error
 		want    error
@@ -29,6 +30,7 @@ func TestAskAgain(t *testing.T) {
 		"an answer at last":      {[]error{silent, silent, nil}, nil, 2},
 		"no answer":              {[]error{silent, silent, silent}, silent, 2},
 		"no permission":          {[]error{denied}, denied, 0},
+		"no leader yet":          {[]error{leaderless, nil}, nil, 1},
 		"a refusal":              {[]error{refused}, refused, 0},
 		"a refusal of the other": {[]error{silent, refused}, refused, 1},
 	} {
@@ -39,7 +41,7 @@ func TestAskAgain(t *testing.T) {
 			asked++
 			return c.answers[asked-1]
 		})
-		if !errors.Is(err, c.want) || asked != len(c.answers) || strings.Count(screen.String(), "asking again, and waiting longer") != c.says {
+		if !errors.Is(err, c.want) || asked != len(c.answers) || strings.Count(screen.String(), "asking again") != c.says {
 			t.Errorf("%s: %v after %d tries\n%s", name, err, asked, &screen)
 		}
 	}

@@ -129,7 +129,7 @@ func cancelOnFolder(ctx context.Context, s *session.Session, folder, id string, 
 			run = tracked
 		}
 		if run.Tracked == nil {
-			s.Console.Say("tracking is pending: %s could not be reached, and may show the run as running; this sends its end later:\n  %s",
+			s.Console.Say("tracking is pending: %s could not be reached, and may show the run as running, or its reports could not be written; this makes up for it:\n  %s",
 				cfg.Tracker.TrackingURI, s.CommandLine("replay", "tracking", "--run", id, "--data", folder))
 		}
 	}

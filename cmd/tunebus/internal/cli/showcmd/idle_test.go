@@ -23,7 +23,8 @@ func TestIdle(t *testing.T) {
 		t.Errorf("compare: status %d, %s\n%s", status, screen, out)
 	}
 	again := "tunebus replay tracking --run untracked --data " + f.Dir
-	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); !strings.Contains(out, "tracking is pending: MLflow does not have all of this run yet, and its reports may not be all there; this makes up for it:\n  "+again+"\n") {
+	if _, out, _ = clitest.Run(t, "show", "untracked", "--data", f.Dir); !strings.Contains(out, "tracking is pending: its reports are not all in ") ||
+		!strings.Contains(out, " yet, which lacks pipeline_summary.json, config.toml; this makes up for it:\n  "+again+"\n") {
 		t.Errorf("show:\n%s", out)
 	}
 	// It does not say where the reports go: the places of the folder are those of the settings.

@@ -56,7 +56,7 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 		return err
 	}
 	l.sayState(state)
-	if l.queues, err = topology.NewInspector(l.server.Bus).Queues(ctx); err != nil {
+	if err := l.readQueues(ctx, topology.NewInspector(l.server.Bus).Queues); err != nil {
 		return err
 	}
 	l.old, l.hidden, l.deleted = nil, 0, nil
@@ -113,6 +113,16 @@ func (l *runList) read(ctx context.Context, limit int, write func([]runtable.Row
 		return err
 	}
 	return flush()
+}
+
+// readQueues reads the queues. A list does not fail by it: the rest is worth to be shown without
+// which runs wait for a worker.
+func (l *runList) readQueues(ctx context.Context, read func(context.Context) ([]topology.Queue, error)) (err error) {
+	if l.queues, err = read(ctx); err == nil || ctx.Err() != nil {
+		return err
+	}
+	l.sayOnce("which runs wait for a worker is not known: %v", err)
+	return nil
 }
 
 // each calls add with all runs, also those that the index does not have.

@@ -205,9 +205,12 @@ func (f *runsFlags) watchRuns(ctx context.Context, s *session.Session, list *run
 				limit = withoutTerminal
 			}
 			var rows []runtable.Row
-			err := list.read(ctx, limit, func(some []runtable.Row) error {
-				rows = append(rows, some...)
-				return nil
+			err := patience.AskAgain(ctx, s.Console, list.server.Bus, func() error {
+				rows = nil
+				return list.read(ctx, limit, func(some []runtable.Row) error {
+					rows = append(rows, some...)
+					return nil
+				})
 			})
 			if err == nil {
 				below := fmt.Sprintf("%s, %s of %s; Ctrl-C ends this", time.Now().Format(time.TimeOnly), view.Count(len(rows), "run"), list.server.Name())

@@ -225,6 +225,7 @@ func wait(ctx context.Context, s *session.Session, b *conn.Conn, f Flags, r runr
 		Request:  request,
 		Again:    again,
 		Back:     s.CommandLine("watch", r.ID),
+		Look:     s.CommandLine("show", r.ID),
 		Tracking: tracking,
 		Limit:    f.limit,
 		Begin:    begin,

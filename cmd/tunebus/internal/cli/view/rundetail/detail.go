@@ -163,11 +163,7 @@ func (d Detail) write(w io.Writer) {
 		fmt.Fprintf(w, "\nnot tracked: %s\n", gap)
 	}
 	if d.isPending() {
-		fmt.Fprint(w, "\ntracking is pending: MLflow does not have all of this run yet")
-		if d.Track != "" {
-			fmt.Fprintf(w, ", and its reports may not be all there; this makes up for it:\n  %s", d.Track)
-		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "\ntracking is pending: %s\n", d.pendingParts(s))
 	}
 	view.WritePublished(w, s)
 	for _, step := range run.Accepted.Plan {
@@ -187,6 +183,38 @@ func (d Detail) write(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  read its log:\n    %s\n", d.Logs)
 	}
+}
+
+// pendingParts says which parts of the tracking may be missing. Where the folder of the reports
+// is known, those that are there tell which part it is.
+func (d Detail) pendingParts(s runsummary.Summary) string {
+	missing, what := d.missingReports(s), "MLflow does not have all of this run yet, or its reports are not all there"
+	switch {
+	case d.Reports != "" && len(missing) > 0:
+		what = fmt.Sprintf("its reports are not all in %s yet, which lacks %s", d.Reports, strings.Join(missing, ", "))
+	case d.Reports != "":
+		what = "MLflow does not have all of this run yet"
+	}
+	if d.Track != "" {
+		return what + "; this makes up for it:\n  " + d.Track
+	}
+	return what + "; the log of the tracker says why"
+}
+
+// missingReports are the reports that every run of its kind has, and this one has not.
+func (d Detail) missingReports(s runsummary.Summary) (missing []string) {
+	names := []string{report.PipelineSummaryName, report.ConfigName}
+	if p := d.Run.Phases[events.Evaluation]; p != nil && p.Completed != nil {
+		if _, ok := p.Completed.Artifact(events.ArtifactScores); ok {
+			names = append(names, report.SummaryName, report.WorkbookName)
+		}
+	}
+	for _, name := range names {
+		if s.Links[name] == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 // writeHead writes what the run is.
