@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // Config is a checkpoint's config.json, as far as the engine reads it.
@@ -116,7 +117,7 @@ func readConfig(dir string) (Config, error) {
 
 // readConfigFile is dir/config.json as it is.
 func readConfigFile(dir string) ([]byte, error) {
-	body, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	body, err := regularfile.Read(filepath.Join(dir, "config.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := checkGGUF(dir); err != nil {
 			return nil, err
