@@ -19,7 +19,7 @@ var (
 
 // Open is [os.Open] of a regular file, or of a link to one. An error is a [*fs.PathError].
 func Open(path string) (*os.File, error) {
-	if err := Check(path); err != nil {
+	if err := check(path); err != nil {
 		return nil, err
 	}
 	return os.Open(path)
@@ -28,15 +28,15 @@ func Open(path string) (*os.File, error) {
 // Read is [os.ReadFile] of a regular file, or of a link to one. An error is a
 // [*fs.PathError].
 func Read(path string) ([]byte, error) {
-	if err := Check(path); err != nil {
+	if err := check(path); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
 }
 
-// Check returns the error of a path that is no regular file, and of no link to one. The
+// check returns the error of a path that is no regular file, and of no link to one. The
 // error is a [*fs.PathError].
-func Check(path string) error {
+func check(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
