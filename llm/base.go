@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -48,7 +49,11 @@ func Bits(four, eight bool) int {
 }
 
 func open(dir string, bits int) (*Model, error) {
-	cfg, err := readConfig(dir)
+	body, err := readConfigFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := parseConfig(filepath.Join(dir, "config.json"), body)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +71,7 @@ func open(dir string, bits int) (*Model, error) {
 		}
 	}
 	m := l.model
+	m.file = body
 	for _, p := range m.params {
 		if p.missing() {
 			return nil, &CheckpointError{File: dir, Tensor: cfg.wholeName(p.name), Err: errMissing}

@@ -6,7 +6,7 @@ import "slices"
 // an adapter of a folder in the place of the other's. The other stays as it is. Neither
 // may be trained or merged while both are used.
 func WithAdapter(base *Model, dir string) (*Model, error) {
-	m := &Model{cfg: base.cfg, byName: map[string]*param{}}
+	m := &Model{cfg: base.cfg, file: base.file, byName: map[string]*param{}}
 	for _, p := range base.params {
 		own := *p
 		if len(p.shape) == 1 { // a bias or a norm, which an adapter may replace

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // Config is a checkpoint's config.json, as far as the engine reads it.
@@ -31,18 +34,18 @@ type Config struct {
 	HiddenAct         string   `json:"hidden_act"`
 	InitializerRange  float64  `json:"initializer_range,omitempty"`
 	TorchDType        string   `json:"torch_dtype,omitempty"`
-	BOSTokenID        any      `json:"bos_token_id,omitempty"`
-	EOSTokenID        any      `json:"eos_token_id,omitempty"`
-	PADTokenID        any      `json:"pad_token_id,omitempty"`
+	BOSTokenID        any      `json:"bos_token_id"`
+	EOSTokenID        any      `json:"eos_token_id"`
+	PADTokenID        any      `json:"pad_token_id"`
 	// RopeScaling is nil where positions are not scaled.
 	RopeScaling *RopeScaling `json:"rope_scaling,omitempty"`
 	// RopeParameters is where transformers 5 puts rope_theta and the scaling.
 	RopeParameters *RopeParameters `json:"rope_parameters,omitempty"`
 	MLPBias        bool            `json:"mlp_bias,omitempty"`
 	// Some layers see the last SlidingWindow positions alone, see family.
-	SlidingWindow    *int     `json:"sliding_window,omitempty"`
-	UseSlidingWindow bool     `json:"use_sliding_window,omitempty"`
-	MaxWindowLayers  int      `json:"max_window_layers,omitempty"`
+	SlidingWindow    *int     `json:"sliding_window"`
+	UseSlidingWindow bool     `json:"use_sliding_window"`
+	MaxWindowLayers  int      `json:"max_window_layers"`
 	LayerTypes       []string `json:"layer_types,omitempty"`
 	// NoRopeLayers has a 0 for each layer whose heads do not turn.
 	NoRopeLayers   []int `json:"no_rope_layers,omitempty"`
@@ -53,16 +56,16 @@ type Config struct {
 	OriginalMaxPositions float64 `json:"original_max_position_embeddings,omitempty"`
 	// What follows is Gemma's and Granite's.
 	HiddenActivation    string   `json:"hidden_activation,omitempty"`
-	QueryScalar         float64  `json:"query_pre_attn_scalar,omitempty"`
-	ScoreCap            *float64 `json:"attn_logit_softcapping,omitempty"`
-	LogitCap            *float64 `json:"final_logit_softcapping,omitempty"`
-	RopeLocalTheta      float64  `json:"rope_local_base_freq,omitempty"`
+	QueryScalar         float64  `json:"query_pre_attn_scalar"`
+	ScoreCap            *float64 `json:"attn_logit_softcapping"`
+	LogitCap            *float64 `json:"final_logit_softcapping"`
+	RopeLocalTheta      float64  `json:"rope_local_base_freq"`
 	SlidingPattern      int      `json:"sliding_window_pattern,omitempty"`
 	Bidirectional       bool     `json:"use_bidirectional_attention,omitempty"`
-	EmbeddingMultiplier float64  `json:"embedding_multiplier,omitempty"`
-	AttentionMultiplier float64  `json:"attention_multiplier,omitempty"`
-	ResidualMultiplier  float64  `json:"residual_multiplier,omitempty"`
-	LogitsScaling       float64  `json:"logits_scaling,omitempty"`
+	EmbeddingMultiplier float64  `json:"embedding_multiplier"`
+	AttentionMultiplier float64  `json:"attention_multiplier"`
+	ResidualMultiplier  float64  `json:"residual_multiplier"`
+	LogitsScaling       float64  `json:"logits_scaling"`
 	// IsCausal is false in models whose tokens look at later ones.
 	IsCausal *bool `json:"is_causal,omitempty"`
 
@@ -105,23 +108,37 @@ func (c Config) Positions() int {
 
 // readConfig reads and checks dir/config.json.
 func readConfig(dir string) (Config, error) {
-	path := filepath.Join(dir, "config.json")
-	body, err := os.ReadFile(path)
+	body, err := readConfigFile(dir)
+	if err != nil {
+		return Config{}, err
+	}
+	return parseConfig(filepath.Join(dir, "config.json"), body)
+}
+
+// readConfigFile is dir/config.json as it is.
+func readConfigFile(dir string) ([]byte, error) {
+	body, err := regularfile.Read(filepath.Join(dir, "config.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := checkGGUF(dir); err != nil {
-			return Config{}, err
+			return nil, err
 		}
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("read checkpoint: %w", err)
+		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
+	return body, nil
+}
+
+// parseConfig checks the config.json that lies at path.
+func parseConfig(path string, body []byte) (Config, error) {
 	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
 		return Config{}, fmt.Errorf("read %s: it begins with a byte order mark (EF BB BF), which JSON does not have; save it as UTF-8 without one", path)
 	}
 	var named struct {
 		ModelType string `json:"model_type"`
 	}
-	if err := json.Unmarshal(body, &named); err != nil {
+	err := json.Unmarshal(body, &named)
+	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
 	}
 	of, sees := seeing()[named.ModelType]
@@ -130,7 +147,7 @@ func readConfig(dir string) (Config, error) {
 		c.ModelType = of
 		c, err = textPart(body, c)
 	} else {
-		err = json.Unmarshal(body, &c)
+		c, err = c.with(body)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, wrongType(err))
@@ -143,6 +160,64 @@ func readConfig(dir string) (Config, error) {
 		return Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// with takes what config.json says in the place of the family's defaults.
+func (c Config) with(body []byte) (Config, error) {
+	if err := json.Unmarshal(body, &c); err != nil {
+		return c, err
+	}
+	var written struct {
+		KVHeads json.RawMessage `json:"num_key_value_heads"`
+	}
+	if err := json.Unmarshal(body, &written); err != nil {
+		return c, err
+	}
+	if string(written.KVHeads) == "null" { // as many as there are heads; without the key it is the default
+		c.KVHeads = 0
+	}
+	return c, nil
+}
+
+// withRopeParameters takes what transformers 5 keeps in rope_parameters. Where there is a
+// rope_scaling too, transformers takes that alone, and Gemma 3 what is of kinds of layers.
+func (c Config) withRopeParameters() Config {
+	r := c.RopeParameters
+	c.RopeParameters = nil // both generations of transformers read rope_theta
+	scaled, kinds := c.RopeScaling != nil && !reflect.ValueOf(*c.RopeScaling).IsZero(), c.family().has(localTheta)
+	if r == nil || scaled && !kinds {
+		return c
+	}
+	if r.Sliding != nil && r.Sliding.Theta != nil {
+		c.RopeLocalTheta = *r.Sliding.Theta
+	}
+	if r.Full != nil {
+		r = r.Full
+	} else if kinds {
+		return c
+	}
+	if r.Partial != 0 {
+		c.PartialRotary = r.Partial
+	}
+	if !scaled {
+		c.RopeScaling = &r.RopeScaling
+	}
+	if r.Theta != nil {
+		c.RopeTheta = *r.Theta
+	}
+	return c
+}
+
+// withoutForeign is the configuration without what its family does not read.
+func (c Config) withoutForeign() Config {
+	foreign, fields := c.family().foreign(), reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		key, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
+		if slices.Contains(foreign, key) {
+			fields.Field(i).SetZero()
+		}
+	}
+	return c
 }
 
 // wrongType names the key of a value of the wrong type.
@@ -178,23 +253,8 @@ func (c Config) complete() (Config, error) {
 	if _, ok := families()[c.ModelType]; !ok {
 		return c, &UnknownArchitectureError{Have: fmt.Sprintf("%q", c.ModelType), Want: knownFamilies()}
 	}
-	if r := c.RopeParameters; r != nil {
-		if r.Sliding != nil && r.Sliding.Theta != nil {
-			c.RopeLocalTheta = *r.Sliding.Theta
-		}
-		if r.Full != nil {
-			r = r.Full
-		}
-		if r.Partial != 0 {
-			c.PartialRotary = r.Partial
-		}
-		c.RopeScaling = &r.RopeScaling
-		if r.Theta != nil {
-			c.RopeTheta = *r.Theta
-		}
-		c.RopeParameters = nil // both generations of transformers read rope_theta
-	}
-	c.family().reads.drop(&c)
+	c = c.withRopeParameters()
+	c = c.withoutForeign()
 	if err := checkNumbers(c); err != nil {
 		return c, err
 	}
@@ -219,12 +279,7 @@ func (c Config) complete() (Config, error) {
 	if c.MLPBias {
 		return c, &UnknownArchitectureError{Have: "mlp_bias", Want: "projections of the MLP without biases"}
 	}
-	if c.HiddenActivation != "" { // which Gemma reads instead
-		c.HiddenAct = c.HiddenActivation
-	}
-	if c.HiddenAct == "" {
-		c.HiddenAct = "silu"
-	}
+	c.HiddenAct = cmp.Or(c.HiddenActivation, c.HiddenAct, "silu") // the former is what Gemma reads
 	if c.HiddenAct != "silu" && c.HiddenAct != geluTanh {
 		return c, &UnknownArchitectureError{Have: "hidden_act " + c.HiddenAct, Want: "silu and " + geluTanh}
 	}

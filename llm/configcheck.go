@@ -72,12 +72,12 @@ func checkNumbers(c Config) error {
 		ok    bool
 	}{
 		{"rope_theta", c.RopeTheta, c.RopeTheta > 0},
-		{"rope_local_base_freq", c.RopeLocalTheta, c.RopeLocalTheta > 0 || !c.family().reads.localTheta},
-		{"query_pre_attn_scalar", c.QueryScalar, c.QueryScalar > 0 || !c.family().reads.queryScalar},
-		{"logits_scaling", c.LogitsScaling, c.LogitsScaling != 0 || !c.family().reads.multipliers},
-		{"embedding_multiplier", c.EmbeddingMultiplier, c.EmbeddingMultiplier != 0 || !c.family().reads.multipliers},
-		{"attention_multiplier", c.AttentionMultiplier, c.AttentionMultiplier != 0 || !c.family().reads.multipliers},
-		{"residual_multiplier", c.ResidualMultiplier, c.ResidualMultiplier != 0 || !c.family().reads.multipliers},
+		{localTheta, c.RopeLocalTheta, c.RopeLocalTheta > 0 || !c.family().has(localTheta)},
+		{queryScalar, c.QueryScalar, c.QueryScalar > 0 || !c.family().has(queryScalar)},
+		{"logits_scaling", c.LogitsScaling, c.LogitsScaling != 0 || !c.family().has("logits_scaling")},
+		{"embedding_multiplier", c.EmbeddingMultiplier, c.EmbeddingMultiplier != 0 || !c.family().has("embedding_multiplier")},
+		{"attention_multiplier", c.AttentionMultiplier, c.AttentionMultiplier != 0 || !c.family().has("attention_multiplier")},
+		{"residual_multiplier", c.ResidualMultiplier, c.ResidualMultiplier != 0 || !c.family().has("residual_multiplier")},
 	} {
 		if !n.ok {
 			return fmt.Errorf("%s is %v, and nothing can be computed with it", n.key, n.value)
@@ -89,7 +89,7 @@ func checkNumbers(c Config) error {
 	if c.MaxPositions < 0 {
 		return fmt.Errorf("max_position_embeddings is %d; want 1 or more", c.MaxPositions)
 	}
-	for key, limit := range map[string]*float64{"attn_logit_softcapping": c.ScoreCap, "final_logit_softcapping": c.LogitCap} {
+	for key, limit := range map[string]*float64{scoreCap: c.ScoreCap, logitCap: c.LogitCap} {
 		if limit != nil && *limit <= 0 {
 			return fmt.Errorf("%s is %v; want more than 0, or null", key, *limit)
 		}

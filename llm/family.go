@@ -38,40 +38,28 @@ type family struct {
 	embedByWidth bool
 	// window says which layers see the last positions alone.
 	window func(c Config, layer int) bool
-	// reads are the keys of config.json that this family has and most have not.
-	reads keys
+	// reads are the keys of config.json that this family reads and others do not. In
+	// those transformers has them in the configuration, and computes without them.
+	reads []string
 }
 
-// keys are keys of config.json that count in some families alone. In the others
-// transformers has them in the configuration, and computes without them.
-type keys struct {
-	partialRotary, queryScalar, scoreCap, logitCap, localTheta, multipliers, noRope bool
-}
+// has reports whether the family reads such a key.
+func (f family) has(key string) bool { return slices.Contains(f.reads, key) }
 
-// drop takes those keys out of a configuration that its family does not read.
-func (k keys) drop(c *Config) {
-	if !k.partialRotary {
-		c.PartialRotary = 0
-	}
-	if !k.queryScalar {
-		c.QueryScalar = 0
-	}
-	if !k.scoreCap {
-		c.ScoreCap = nil
-	}
-	if !k.logitCap {
-		c.LogitCap = nil
-	}
-	if !k.localTheta {
-		c.RopeLocalTheta = 0
-	}
-	if !k.multipliers {
-		c.EmbeddingMultiplier, c.AttentionMultiplier, c.ResidualMultiplier, c.LogitsScaling = 0, 0, 0, 0
-	}
-	if !k.noRope {
-		c.NoRopeLayers, c.NoRopeInterval = nil, 0
-	}
-}
+// The keys that families share: of windows, of Gemma, of Granite.
+var (
+	qwenWindow  = []string{"sliding_window", "use_sliding_window", "max_window_layers", "layer_types"}
+	gemmaKeys   = []string{"sliding_window", "layer_types", "hidden_activation", queryScalar, logitCap}
+	multipliers = []string{"embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"}
+)
+
+const (
+	queryScalar = "query_pre_attn_scalar"
+	scoreCap    = "attn_logit_softcapping"
+	logitCap    = "final_logit_softcapping"
+	localTheta  = "rope_local_base_freq"
+	original    = "original_max_position_embeddings"
+)
 
 // layerNorms are the names of the norms before and behind attention and the MLP;
 // empty: there is none.
@@ -90,39 +78,75 @@ func families() map[string]family {
 	qwen := func(c Config, layer int) bool {
 		return c.UseSlidingWindow && c.slides(layer, layer >= c.MaxWindowLayers)
 	}
-	all := func(c Config, layer int) bool { return c.slides(layer, true) }
+	all := func(c Config, _ int) bool { return c.SlidingWindow != nil }
 	every := func(n int) func(Config, int) bool {
 		return func(c Config, layer int) bool { return c.slides(layer, (layer+1)%n != 0) }
 	}
-	still := func(c Config, layer int) bool { return c.UseSlidingWindow && c.slides(layer, !c.turns(layer)) }
+	still := func(c Config, layer int) bool { return c.slides(layer, c.UseSlidingWindow && !c.turns(layer)) }
 	none := func(Config, int) bool { return false }
 	return map[string]family{
 		TypeLlama: {architecture: "LlamaForCausalLM", biasIn: true, biasOut: true, norms: before, window: none},
-		TypeQwen2: {architecture: "Qwen2ForCausalLM", alwaysBias: true, norms: before, window: qwen, defaults: Config{MaxWindowLayers: 28}},
-		TypeQwen3: {architecture: "Qwen3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: before, window: qwen, defaults: Config{HeadDim: 128, MaxWindowLayers: 28}},
-		"mistral": {architecture: "MistralForCausalLM", norms: before, window: all},
+		TypeQwen2: {
+			reads:        qwenWindow,
+			architecture: "Qwen2ForCausalLM", alwaysBias: true, norms: before, window: qwen,
+			defaults: Config{KVHeads: 32, SlidingWindow: new(4096), MaxWindowLayers: 28},
+		},
+		TypeQwen3: {
+			reads:        qwenWindow,
+			architecture: "Qwen3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: before, window: qwen,
+			defaults: Config{KVHeads: 32, HeadDim: 128, SlidingWindow: new(4096), MaxWindowLayers: 28},
+		},
+		"mistral": {
+			reads:        []string{"sliding_window"},
+			architecture: "MistralForCausalLM", norms: before, window: all,
+			defaults: Config{KVHeads: 8, SlidingWindow: new(4096)},
+		},
 		"gemma2": {
-			reads:        keys{queryScalar: true, scoreCap: true, logitCap: true},
+			reads:        append([]string{scoreCap}, gemmaKeys...),
 			architecture: "Gemma2ForCausalLM", biasIn: true, biasOut: true, norms: around, lessOne: true, embedByWidth: true, window: every(2),
-			defaults: Config{TieWordEmbeddings: true, HeadDim: 256, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), ScoreCap: new(50.0), LogitCap: new(30.0)},
+			defaults: Config{
+				KVHeads: 4, HeadDim: 256, TieWordEmbeddings: true, HiddenActivation: geluTanh, QueryScalar: 256, SlidingWindow: new(4096),
+				ScoreCap: new(50.0), LogitCap: new(30.0),
+			},
 		},
 		"gemma3_text": {
-			reads:        keys{queryScalar: true, logitCap: true, localTheta: true},
+			reads:        append([]string{localTheta, "sliding_window_pattern"}, gemmaKeys...),
 			architecture: "Gemma3ForCausalLM", biasIn: true, biasOut: true, headNorms: true, norms: around, lessOne: true, embedByWidth: true, window: every(6),
 			defaults: Config{
 				VocabSize: 262208, HiddenSize: 2304, IntermediateSize: 9216, Layers: 26, Heads: 8, KVHeads: 4, HeadDim: 256, MaxPositions: 131072,
-				TieWordEmbeddings: true, HiddenAct: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), RopeTheta: 1e6, RopeLocalTheta: 1e4,
+				TieWordEmbeddings: true, HiddenActivation: geluTanh, QueryScalar: 256, SlidingWindow: new(4096), RopeTheta: 1e6, RopeLocalTheta: 1e4,
 			},
 		},
-		"phi3":    {reads: keys{partialRotary: true}, architecture: "Phi3ForCausalLM", norms: before, fused: true, window: all, defaults: Config{RMSNormEps: 1e-5}},
-		"smollm3": {reads: keys{noRope: true}, architecture: "SmolLM3ForCausalLM", biasIn: true, biasOut: true, norms: before, window: still, defaults: Config{TieWordEmbeddings: true, RopeTheta: 2e6, NoRopeInterval: 4}},
-		"olmo2":   {architecture: "Olmo2ForCausalLM", biasIn: true, biasOut: true, wholeNorms: true, norms: behind, window: none, defaults: Config{RMSNormEps: 1e-5}},
+		"phi3": {
+			reads:        []string{"sliding_window", "partial_rotary_factor", original},
+			architecture: "Phi3ForCausalLM", norms: before, fused: true, window: all,
+			defaults: Config{RMSNormEps: 1e-5, MaxPositions: 4096, OriginalMaxPositions: 4096},
+		},
+		"smollm3": {
+			reads:        []string{"sliding_window", "use_sliding_window", "layer_types", "no_rope_layers", "no_rope_layer_interval"},
+			architecture: "SmolLM3ForCausalLM", biasIn: true, biasOut: true, norms: before, window: still,
+			defaults: Config{KVHeads: 4, TieWordEmbeddings: true, RopeTheta: 2e6, NoRopeInterval: 4},
+		},
+		"olmo2": {architecture: "Olmo2ForCausalLM", biasIn: true, biasOut: true, wholeNorms: true, norms: behind, window: none, defaults: Config{RMSNormEps: 1e-5}},
 		"granite": {
-			reads:        keys{multipliers: true},
+			reads:        multipliers,
 			architecture: "GraniteForCausalLM", biasIn: true, biasOut: true, norms: before, window: none,
 			defaults: Config{EmbeddingMultiplier: 1, AttentionMultiplier: 1, ResidualMultiplier: 1, LogitsScaling: 1},
 		},
 	}
+}
+
+// foreign are the keys of config.json that other families read and this one does not.
+func (f family) foreign() []string {
+	var out []string
+	for _, other := range families() {
+		for _, key := range other.reads {
+			if !f.has(key) && !slices.Contains(out, key) {
+				out = append(out, key)
+			}
+		}
+	}
+	return out
 }
 
 // family is that of the model.

@@ -15,7 +15,9 @@ import (
 // Model is a model with its weights, and the adapter on top of it if there
 // is one. It is not safe for concurrent use.
 type Model struct {
-	cfg    Config
+	cfg Config
+	// file is the config.json of the checkpoint; nil: the model is from none.
+	file   []byte
 	params []*param // the base weights, in the order of layout
 	byName map[string]*param
 	lora   *adapter
@@ -124,17 +126,13 @@ func New(cfg Config, seed int64) (*Model, error) {
 }
 
 // Save writes config.json and model.safetensors with weights of dtype
-// "float32", "float16" or "bfloat16". An adapter is not merged into them.
+// "float32", "float16" or "bfloat16". An adapter is not merged into them. config.json is
+// that of the checkpoint, with what is no longer so; see [RewriteConfig].
 func (m *Model) Save(dir, dtype string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	cfg := m.cfg
-	cfg.TorchDType = dtype
-	if len(cfg.Architectures) == 0 {
-		cfg.Architectures = []string{cfg.family().architecture}
-	}
-	body, err := encodeConfig(cfg)
+	body, err := m.describe(dtype)
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -99,9 +100,7 @@ func (s *RopeScaling) scale(pair int, frequency float64) float64 {
 // config.json spread over two places.
 func (s RopeScaling) completeLong(of Config) (*RopeScaling, error) {
 	s.Type = ropeLong
-	if s.OriginalMaxPositions == 0 {
-		s.OriginalMaxPositions = of.OriginalMaxPositions
-	}
+	s.OriginalMaxPositions = cmp.Or(of.OriginalMaxPositions, s.OriginalMaxPositions) // the former is what transformers takes of the two
 	if !(s.OriginalMaxPositions > 1) {
 		return nil, fmt.Errorf("rope_scaling: longrope wants original_max_position_embeddings, has %v", s.OriginalMaxPositions)
 	}

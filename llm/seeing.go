@@ -29,7 +29,8 @@ func textPart(body []byte, c Config) (Config, error) {
 	}
 	c.BOSTokenID, c.EOSTokenID, c.PADTokenID = whole.BOS, whole.EOS, whole.PAD
 	if len(whole.Text) > 0 {
-		if err := json.Unmarshal(whole.Text, &c); err != nil {
+		var err error
+		if c, err = c.with(whole.Text); err != nil {
 			return c, fmt.Errorf("text_config: %w", wrongType(err))
 		}
 	}

@@ -187,7 +187,7 @@ func TestSeeingConfig(t *testing.T) {
 	}
 	want := Config{
 		ModelType: "gemma3_text", VocabSize: 262208, HiddenSize: 2560, IntermediateSize: 10240, Layers: 34, Heads: 8, KVHeads: 4, HeadDim: 256, MaxPositions: 131072,
-		RMSNormEps: 1e-6, RopeTheta: 1e6, RopeLocalTheta: 1e4, TieWordEmbeddings: true, HiddenAct: geluTanh, InitializerRange: 0.02, QueryScalar: 256, SlidingWindow: new(1024),
+		RMSNormEps: 1e-6, RopeTheta: 1e6, RopeLocalTheta: 1e4, TieWordEmbeddings: true, HiddenAct: geluTanh, HiddenActivation: geluTanh, InitializerRange: 0.02, QueryScalar: 256, SlidingWindow: new(1024),
 		RopeScaling: &RopeScaling{Type: ropeLinear, Factor: 8}, EOSTokenID: []any{1.0, 106.0}, sees: true,
 	}
 	if !reflect.DeepEqual(got, want) {

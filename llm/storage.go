@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // StorageError says that the weights of a checkpoint are stored in a way that
@@ -40,7 +42,7 @@ func (q quantisation) readable() bool {
 // checkStorage names weights that are quantised, or stored in other files than
 // the engine reads. claimed says that config.json has the weights in nf4.
 func checkStorage(dir string) (claimed bool, err error) {
-	body, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	body, err := regularfile.Read(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return false, nil // said elsewhere
 	}

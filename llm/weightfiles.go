@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // IndexFile says which tensor of a checkpoint lies in which of several files.
@@ -21,7 +23,7 @@ func WeightFiles(dir string) ([]string, error) {
 	if whole := filepath.Join(dir, WholeFile); exists(whole) || !exists(index) {
 		return []string{whole}, nil
 	}
-	body, err := os.ReadFile(index)
+	body, err := regularfile.Read(index)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // Tensor is an entry of a file's header.
@@ -54,7 +56,7 @@ type File struct {
 
 // Open reads the header of a file.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regularfile.Open(path)
 	if err != nil {
 		return nil, err
 	}

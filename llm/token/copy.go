@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/llm/token/chattemplate"
 )
 
@@ -24,7 +25,7 @@ func CopyFiles(from, to string) error {
 		}
 	}
 	for _, name := range names {
-		body, err := os.ReadFile(filepath.Join(from, name))
+		body, err := regularfile.Read(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/llm/safetensors"
 	"github.com/tunebus/tunebus/llm/token/subword"
 )
@@ -133,7 +134,7 @@ func (l *idList) UnmarshalJSON(raw []byte) error {
 // as it is.
 func readJSON(dir, name string, required bool, v any) error {
 	path := filepath.Join(dir, name)
-	raw, err := os.ReadFile(path)
+	raw, err := regularfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) && !required {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/allowedpath"
+	"github.com/tunebus/tunebus/pipeline/artifact/manifest"
 	"github.com/tunebus/tunebus/pipeline/artifact/transfer"
 	"github.com/tunebus/tunebus/pipeline/dataset/source"
 	"github.com/tunebus/tunebus/pipeline/localinput"
@@ -246,7 +247,7 @@ func AdapterBase(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
 		return "", nil
 	}
-	body, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+	f, err := manifest.OpenRegular(filepath.Join(dir, "adapter_config.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -254,7 +255,7 @@ func AdapterBase(dir string) (string, error) {
 		Base string `json:"base_model_name_or_path"`
 	}
 	if err == nil {
-		err = json.Unmarshal(body, &c)
+		err = errors.Join(json.NewDecoder(f).Decode(&c), f.Close())
 	}
 	if err == nil && c.Base == "" {
 		err = errors.New("names no base model; write it into base_model_name_or_path")

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // Config is adapter_config.json. What follows Fan is left out where it is not set, as
@@ -43,7 +45,7 @@ type Config struct {
 }
 
 // UnsupportedError is an option that changes what an adapter computes and that the
-// engine does not have.
+// engine does not have. Its value is what the file has.
 type UnsupportedError struct {
 	Option string
 	Value  any
@@ -51,7 +53,11 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string {
-	text := fmt.Sprintf("%s = %v is not supported by the built-in engine", e.Option, e.Value)
+	value, err := json.Marshal(e.Value)
+	if err != nil {
+		value = fmt.Append(nil, e.Value)
+	}
+	text := fmt.Sprintf("%s = %s is not supported by the built-in engine", e.Option, value)
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
@@ -83,7 +89,7 @@ func unsupported() []string {
 // Read reads a file. An error is an [*UnsupportedError], or says what is wrong.
 func Read(path string) (Config, error) {
 	c := Config{Rank: 8, Alpha: 8, Bias: "none"} // PEFT's defaults
-	body, err := os.ReadFile(path)
+	body, err := regularfile.Read(path)
 	if err != nil {
 		return c, err
 	}
@@ -97,11 +103,11 @@ func Read(path string) (Config, error) {
 		}
 	}
 	if !slices.Contains([]string{"none", "all", "lora_only"}, c.Bias) {
-		return c, &UnsupportedError{Option: "bias", Value: fmt.Sprintf("%q", c.Bias)}
+		return c, &UnsupportedError{Option: "bias", Value: c.Bias}
 	}
 	if start := all["init_lora_weights"]; !plainStart(start) {
 		return c, &UnsupportedError{
-			Option: "init_lora_weights", Value: fmt.Sprintf("%q", start),
+			Option: "init_lora_weights", Value: start,
 			Hint: "such an adapter belongs to a changed base model; PEFT's save_pretrained with path_initial_model_for_weight_conversion makes one for the base model as it is",
 		}
 	}

@@ -124,6 +124,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestUnsupportedValues: the value of an option is said as the file has it.
+func TestUnsupportedValues(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"layer_replication": [[0, 3], [1, 3]]}`:               "layer_replication = [[0,3],[1,3]] is not supported by the built-in engine",
+		`{"arrow_config": {"top_k": 1, "router": {"a": null}}}`: `arrow_config = {"router":{"a":null},"top_k":1} is not supported by the built-in engine`,
+		`{"use_bdlora": {"nblocks": 2}}`:                        `use_bdlora = {"nblocks":2} is not supported by the built-in engine`,
+		`{"fan_in_fan_out": true}`:                              "fan_in_fan_out = true is not supported by the built-in engine",
+		`{"bias": "some"}`:                                      `bias = "some" is not supported by the built-in engine`,
+	} {
+		if _, err := Read(write(t, body)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
 // TestStarts: an adapter that began beside the base model as it is can be used, one that
 // took a part of it cannot.
 func TestStarts(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/llm/token/jinja"
 )
 
@@ -81,7 +82,7 @@ func Open(dir string) (*Templates, error) {
 func readFiles(dir string) (map[string]string, error) {
 	out := map[string]string{}
 	read := func(name, path string) error {
-		source, err := os.ReadFile(path)
+		source, err := regularfile.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

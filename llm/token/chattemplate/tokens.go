@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm/regularfile"
 )
 
 // Tokens are texts by names such as bos_token.
@@ -20,7 +21,7 @@ var standard = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad
 // readObject reads a file that holds a JSON object; nil without the file.
 func readObject(dir, name string) (map[string]json.RawMessage, error) {
 	path := filepath.Join(dir, name)
-	raw, err := os.ReadFile(path)
+	raw, err := regularfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -1,10 +1,10 @@
 package inputs
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/pipeline/spec/used"
 )
 
@@ -18,7 +18,7 @@ func (b Base) AdapterNotes(s events.Specification) []string {
 		return nil
 	}
 	notes := []string{"fine_tuner.base_model_id is an adapter: it is trained further, with its own rank, scaling and modules"}
-	config, err := os.ReadFile(filepath.Join(b.Adapter, adapterConfig))
+	config, err := regularfile.Read(filepath.Join(b.Adapter, adapterConfig))
 	if err != nil { // which its opening says
 		return notes
 	}
@@ -29,7 +29,7 @@ func (b Base) AdapterNotes(s events.Specification) []string {
 // is the section as the engine took it, and result the folder of the trained model.
 func (b Base) Used(s, took events.FineTuner, result string) map[string]string {
 	if b.Adapter != "" && !s.FullFinetuning {
-		if config, err := os.ReadFile(filepath.Join(result, adapterConfig)); err == nil { // else it is a whole model
+		if config, err := regularfile.Read(filepath.Join(result, adapterConfig)); err == nil { // else it is a whole model
 			if has, err := used.WithAdapter(took, config); err == nil {
 				took = has
 			}

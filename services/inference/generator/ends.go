@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/llm/token"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/prediction"
@@ -36,7 +36,7 @@ func vocabulary(tok *token.Tokenizer, weights string) int {
 			Size int `json:"vocab_size"`
 		} `json:"text_config"`
 	}
-	if body, err := os.ReadFile(filepath.Join(weights, "config.json")); err == nil {
+	if body, err := regularfile.Read(filepath.Join(weights, "config.json")); err == nil {
 		_ = json.Unmarshal(body, &config) // the command opens the model, and knows better what is wrong
 	}
 	return max(tok.VocabSize(), config.Size, config.Text.Size)

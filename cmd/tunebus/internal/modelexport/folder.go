@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tunebus/tunebus/llm"
 )
 
 // isExported reports whether an export writes files of such a name, which
@@ -156,25 +158,10 @@ func editConfig(path, dtype string, untied bool) error {
 	if err != nil {
 		return err
 	}
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(body, &config); err != nil {
+	if body, err = llm.RewriteConfig(body, dtype, untied); err != nil {
 		return fmt.Errorf("config.json: %w", err)
 	}
-	if untied {
-		config["tie_word_embeddings"] = json.RawMessage("false")
-	}
-	if dtype != "" {
-		name := "torch_dtype" // transformers 5 reads both
-		if _, ok := config["dtype"]; ok {
-			name = "dtype"
-			delete(config, "torch_dtype")
-		}
-		config[name] = json.RawMessage(`"` + dtype + `"`)
-	}
-	if body, err = json.MarshalIndent(config, "", "  "); err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(body, '\n'), 0o644)
+	return os.WriteFile(path, body, 0o644)
 }
 
 // nameBase writes the name of the base model into an adapter's configuration.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 
 	"github.com/tunebus/tunebus/llm/generation"
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/llm/sampling"
 	"github.com/tunebus/tunebus/services/inference/chatserver/completionapi"
 )
@@ -61,7 +61,7 @@ func first[T any](otherwise T, values ...*T) T {
 // does for transformers, to which the file belongs.
 func DefaultsOf(folder string) (completionapi.Sampling, error) {
 	path := filepath.Join(folder, "generation_config.json")
-	body, err := os.ReadFile(path)
+	body, err := regularfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return completionapi.Sampling{}, nil
 	}

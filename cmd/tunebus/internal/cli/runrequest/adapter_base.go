@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tunebus/tunebus/events"
+	"github.com/tunebus/tunebus/llm/regularfile"
 	"github.com/tunebus/tunebus/pipeline/engine"
 	"github.com/tunebus/tunebus/pipeline/spec"
 	"github.com/tunebus/tunebus/pipeline/spec/used"
@@ -20,7 +21,7 @@ func (s source) adapterNotes(specification events.Specification, files map[strin
 	if name, err := engine.AdapterBase(dir); !local || err != nil || name == "" {
 		return nil
 	}
-	config, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+	config, err := regularfile.Read(filepath.Join(dir, "adapter_config.json"))
 	if err != nil { // which the check of the model says
 		return nil
 	}
