@@ -2,8 +2,10 @@ package bustest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,4 +172,37 @@ func TestApplyRestoresWhatIsNeeded(t *testing.T) {
 	wantEqual(t, "ack wait that somebody raised", waits["finetune_builtin"], time.Minute)
 	wantEqual(t, "ack wait of the new one", waits["inference_openai"], 10*time.Second)
 	wantChanges(t, "an ack wait that is named", applied(t, c, topology.Topology{AckWait: 10 * time.Second}), "consumer finetune_builtin of TUNEBUS ack_wait 1m0s 10s")
+}
+
+// TestDeletedBucket: a bucket that was deleted while it is in use is named, with what makes
+// it again, and works on when it is there again.
+func TestDeletedBucket(t *testing.T) {
+	t.Parallel()
+	c := bustest.Connect(t, bustest.Start(t, embedded.Options{}))
+	applied(t, c, topology.Topology{})
+	bound, err := c.Bucket(t.Context(), topology.BucketCheckpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onServer(t, c, func(ctx context.Context, js jetstream.JetStream) error {
+		if err := js.DeleteKeyValue(ctx, topology.BucketLeases); err != nil {
+			return err
+		}
+		return js.DeleteKeyValue(ctx, topology.BucketCheckpoints)
+	})
+	_, _, read := bound.Get(t.Context(), "a")
+	_, write := bound.Update(t.Context(), "a", []byte("x"), 0)
+	want := `the bucket tunebus_checkpoints is missing on the server; "tunebus setup" creates it`
+	for what, err := range map[string]error{"get": read, "update": write, "put": bound.Put(t.Context(), "a", nil), "purge": bound.Purge(t.Context(), "a", time.Hour)} {
+		if err == nil || err.Error() != want || !errors.Is(err, jetstream.ErrBucketNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.Bucket(t.Context(), topology.BucketLeases); err == nil || !strings.Contains(err.Error(), "the bucket tunebus_leases is missing") {
+		t.Errorf("bind: %v", err)
+	}
+	wantChanges(t, "what is missing", applied(t, c, topology.Topology{}), "bucket tunebus_checkpoints created", "bucket tunebus_leases created")
+	if err := bound.Put(t.Context(), "a", []byte("x")); err != nil {
+		t.Errorf("put once the bucket is there again: %v", err)
+	}
 }

@@ -2,8 +2,10 @@ package checkpointing
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
@@ -19,7 +21,7 @@ func AskAgain(ctx context.Context, patience time.Duration, request func() error)
 	if err == nil {
 		return nil
 	}
-	defer progress.Wait(ctx, "NATS to answer about the checkpoints", 0).End() // the requests have limits of their own
+	defer progress.Wait(ctx, awaited(err), 0).End() // the requests have limits of their own
 	for err != nil && time.Now().Before(deadline) {
 		select {
 		case <-ctx.Done():
@@ -29,4 +31,12 @@ func AskAgain(ctx context.Context, patience time.Duration, request func() error)
 		}
 	}
 	return err
+}
+
+// awaited is what a request waits for that failed.
+func awaited(err error) string {
+	if missing, ok := errors.AsType[*conn.MissingBucketError](err); ok {
+		return "the bucket " + missing.Bucket + `, which is missing on the server; "tunebus setup" creates it`
+	}
+	return "NATS to answer about the checkpoints"
 }

@@ -16,11 +16,28 @@ import (
 // applyTries is how often a request of Apply is made that gets no answer.
 const applyTries = 3
 
+// How often a request of Apply is made that a cluster without a leader refuses, and how long
+// to wait in between: a stream elects one anew when its copies change.
+const (
+	electionTries = 20
+	electionWait  = 500 * time.Millisecond
+	// codeUnavailable is the error code of that refusal.
+	codeUnavailable = 10008
+)
+
 // apply makes a request that may be repeated.
 func apply(ctx context.Context, c *conn.Conn, op conn.Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	for try := 1; ; try++ {
 		err := c.Request(ctx, op, do)
-		if err == nil || try == applyTries || ctx.Err() != nil || !conn.IsUnanswered(err) {
+		if refusal, ok := errors.AsType[*jetstream.APIError](err); ok && refusal.ErrorCode == codeUnavailable && try < electionTries {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(electionWait):
+				continue
+			}
+		}
+		if err == nil || try >= applyTries || ctx.Err() != nil || !conn.IsUnanswered(err) {
 			return err
 		}
 		c.Logger().Warn("NATS does not answer; asking again", "error", err)
