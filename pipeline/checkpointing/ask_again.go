@@ -2,10 +2,9 @@ package checkpointing
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
@@ -35,8 +34,8 @@ func AskAgain(ctx context.Context, patience time.Duration, request func() error)
 
 // awaited is what a request waits for that failed.
 func awaited(err error) string {
-	if missing, ok := errors.AsType[*conn.MissingBucketError](err); ok {
-		return "the bucket " + missing.Bucket + `, which is missing on the server; "tunebus setup" creates it`
+	if bucket, ok := checkpoint.MissingBucket(err); ok {
+		return "the bucket " + bucket + `, which is missing on the server; "tunebus setup" creates it`
 	}
 	return "NATS to answer about the checkpoints"
 }

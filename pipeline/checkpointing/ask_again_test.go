@@ -19,7 +19,7 @@ func TestAskAgainSaysWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	for want, cause := range map[string]error{
 		`the bucket tunebus_checkpoints, which is missing on the server; "tunebus setup" creates it`: fmt.Errorf("checkpoint a: %w", &conn.MissingBucketError{Bucket: "tunebus_checkpoints"}),
-		"NATS to answer about the checkpoints": errors.New("no reply"),
+		"NATS to answer about the checkpoints":                                                       errors.New("no reply"),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m := progress.New(progress.Limits{}, progress.Fetch)

@@ -76,10 +76,9 @@ func (b *Bucket) bind(ctx context.Context) error {
 	return nil
 }
 
-// request makes a request about a key. Nobody answers one about a bucket that was deleted
-// after it was bound, so the server is asked then whether it is there.
-func (b *Bucket) request(ctx context.Context, op Op, do func(ctx context.Context) error) error {
-	err := b.conn.Request(ctx, op, func(ctx context.Context, _ jetstream.JetStream) error { return do(ctx) })
+// explained is the error of a request about a key. Nobody answers one about a bucket that was
+// deleted after it was bound, so the server is asked then whether it is there.
+func (b *Bucket) explained(ctx context.Context, err error) error {
 	if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
 		return err
 	}
@@ -107,57 +106,60 @@ func (s *buckets) put(name string, b *Bucket) {
 // Get returns the value of a key and its revision. The error is
 // [ErrKeyNotFound] if the key holds none.
 func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
-	err = b.request(ctx, GetKey, func(ctx context.Context) error {
+	err = b.conn.Request(ctx, GetKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		entry, err := b.kv.Get(ctx, key)
 		if err == nil {
 			value, revision = entry.Value(), entry.Revision()
 		}
 		return err
 	})
-	return value, revision, err
+	return value, revision, b.explained(ctx, err)
 }
 
 // Create stores a key that holds no value. The error is [ErrRevision] if it
 // holds one.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (revision uint64, err error) {
-	err = b.request(ctx, PutKey, func(ctx context.Context) error {
+	err = b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		revision, err = b.kv.Create(ctx, key, value)
 		return refusal(err)
 	})
-	return revision, err
+	return revision, b.explained(ctx, err)
 }
 
 // Put stores a value, whatever the key holds.
 func (b *Bucket) Put(ctx context.Context, key string, value []byte) error {
-	return b.request(ctx, PutKey, func(ctx context.Context) error {
+	err := b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		_, err := b.kv.Put(ctx, key, value)
 		return err
 	})
+	return b.explained(ctx, err)
 }
 
 // Update stores a value if the key still has the revision; 0 is a key that was
 // never there. The error is [ErrRevision] if it has another one.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
-	err = b.request(ctx, PutKey, func(ctx context.Context) error {
+	err = b.conn.Request(ctx, PutKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		next, err = b.kv.Update(ctx, key, value, revision)
 		return refusal(err)
 	})
-	return next, err
+	return next, b.explained(ctx, err)
 }
 
 // Delete removes a key if it still has the revision; 0 is any.
 func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
-	return b.request(ctx, DeleteKey, func(ctx context.Context) error {
+	err := b.conn.Request(ctx, DeleteKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		return refusal(b.kv.Delete(ctx, key, jetstream.LastRevision(revision)))
 	})
+	return b.explained(ctx, err)
 }
 
 // Purge removes a key. What stays behind makes Update with revision 0 fail for
 // the time of ttl.
 func (b *Bucket) Purge(ctx context.Context, key string, ttl time.Duration) error {
-	return b.request(ctx, DeleteKey, func(ctx context.Context) error {
+	err := b.conn.Request(ctx, DeleteKey, func(ctx context.Context, _ jetstream.JetStream) error {
 		return b.kv.Purge(ctx, key, jetstream.PurgeTTL(ttl))
 	})
+	return b.explained(ctx, err)
 }
 
 // refusal is [ErrRevision] where the server refused a write for the key's

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/queuecheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
@@ -134,7 +135,7 @@ func checkServer(ctx context.Context, s *session.Session, b *conn.Conn, cfg sett
 	for _, h := range held {
 		found = append(found, checkHeld(h))
 	}
-	found = lookAtJobs(ctx, b, cfg, queues, held, found)
+	found = queuecheck.LookAtJobs(ctx, b, cfg, queues, held, found)
 	return append(found, checkStore(ctx, b, cfg))
 }
 

@@ -1,4 +1,7 @@
-package opscmd
+// Package queuecheck looks at the queues by the runs whose jobs they hold.
+//
+//	found = queuecheck.LookAtJobs(ctx, b, settings, queues, held, found)
+package queuecheck
 
 import (
 	"context"
@@ -17,9 +20,9 @@ import (
 	"github.com/tunebus/tunebus/pipeline/settings"
 )
 
-// lookAtJobs looks at the queues once more, by the runs whose jobs they hold: a job of a run
+// LookAtJobs looks at the queues once more, by the runs whose jobs they hold: a job of a run
 // that has ended needs no worker, and a queue without its consumer is not in the list.
-func lookAtJobs(ctx context.Context, b *conn.Conn, cfg settings.Settings, queues []topology.Queue, held []heldslot.Record, found []view.Finding) []view.Finding {
+func LookAtJobs(ctx context.Context, b *conn.Conn, cfg settings.Settings, queues []topology.Queue, held []heldslot.Record, found []view.Finding) []view.Finding {
 	open, err := runlister.OpenJobs(ctx, runlister.New(b))
 	if err != nil {
 		found = append(found, view.Finding{Name: "jobs", State: view.StateBroken, Says: err.Error()})
@@ -73,7 +76,7 @@ func missingQueues(usual map[events.Phase][]string, queues []topology.Queue, ope
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			f := view.Finding{Name: queueRow(p, name), State: view.StateBroken, Do: doSetup}
+			f := view.Finding{Name: queueRow(p, name), State: view.StateBroken, Do: `"tunebus setup" creates what is missing`}
 			if !names[name] {
 				f.Do = fmt.Sprintf(`"tunebus setup --queue %s=%s" creates it`, p, name)
 			}
