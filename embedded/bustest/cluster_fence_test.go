@@ -2,9 +2,6 @@ package bustest_test
 
 import (
 	"fmt"
-	"net"
-	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -19,49 +16,11 @@ import (
 	"github.com/tunebus/tunebus/pipeline/bus/topology"
 )
 
-// startCluster starts three nodes with JetStream in this process, and returns a
-// connection to each.
+// startCluster starts a cluster that is set up, and returns a connection to each node.
 func startCluster(t *testing.T) ([]*conn.Conn, []*server.Server) {
 	t.Helper()
-	const nodes = 3
-	var routes []*url.URL
-	var ports []int
-	for range nodes { // a node has to know the routes of all of them
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().(*net.TCPAddr)
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, address.Port)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: address.String()})
-	}
-	var servers []*server.Server
-	for i, port := range ports {
-		s, err := server.NewServer(&server.Options{
-			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(t.TempDir(), "store"), Routes: routes,
-			JetStreamMaxStore: bustest.MaxStore,
-			Cluster:           server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		t.Cleanup(func() {
-			s.Shutdown()
-			s.WaitForShutdown()
-		})
-		servers = append(servers, s)
-	}
-	for _, s := range servers {
-		if !s.ReadyForConnections(20 * time.Second) {
-			t.Fatal("a node did not start")
-		}
-	}
 	var conns []*conn.Conn
+	servers := bustest.StartCluster(t)
 	for _, s := range servers {
 		c, err := conn.Connect(t.Context(), conn.Options{URL: s.ClientURL(), Name: "test", Wait: 10 * time.Second})
 		if err != nil {
@@ -72,7 +31,7 @@ func startCluster(t *testing.T) ([]*conn.Conn, []*server.Server) {
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		err := topology.Apply(t.Context(), conns[0], topology.Topology{Replicas: nodes})
+		err := topology.Apply(t.Context(), conns[0], topology.Topology{Replicas: len(conns)})
 		if err == nil {
 			return conns, servers
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tunebus/tunebus/pipeline/bus/checkpoint"
 	"github.com/tunebus/tunebus/pipeline/progress"
 )
 
@@ -19,7 +20,7 @@ func AskAgain(ctx context.Context, patience time.Duration, request func() error)
 	if err == nil {
 		return nil
 	}
-	defer progress.Wait(ctx, "NATS to answer about the checkpoints", 0).End() // the requests have limits of their own
+	defer progress.Wait(ctx, awaited(err), 0).End() // the requests have limits of their own
 	for err != nil && time.Now().Before(deadline) {
 		select {
 		case <-ctx.Done():
@@ -29,4 +30,12 @@ func AskAgain(ctx context.Context, patience time.Duration, request func() error)
 		}
 	}
 	return err
+}
+
+// awaited is what a request waits for that failed.
+func awaited(err error) string {
+	if bucket, ok := checkpoint.MissingBucket(err); ok {
+		return "the bucket " + bucket + `, which is missing on the server; "tunebus setup" creates it`
+	}
+	return "NATS to answer about the checkpoints"
 }

@@ -53,21 +53,39 @@ func (i *Inspector) HasQueue(ctx context.Context, p events.Phase, queue string) 
 	return true, nil
 }
 
-// StreamUsage is how full a stream is, from 0 to 1; 0 for a stream without a
-// bound.
-func (i *Inspector) StreamUsage(ctx context.Context, stream string) (usage float64, err error) {
+// StreamState is the state of a stream.
+type StreamState struct {
+	// Usage is how full the stream is, from 0 to 1; 0 for one without a bound.
+	Usage float64
+	// Copies is on how many servers the stream lies.
+	Copies int
+	// Clustered is set if the server belongs to a cluster.
+	Clustered bool
+}
+
+// Stream looks at a stream.
+func (i *Inspector) Stream(ctx context.Context, stream string) (state StreamState, err error) {
 	err = i.conn.Request(ctx, conn.StreamInfo, func(ctx context.Context, js jetstream.JetStream) error {
 		s, err := js.Stream(ctx, stream)
 		if err != nil {
 			return err
 		}
-		if info := s.CachedInfo(); info.Config.MaxBytes > 0 {
-			usage = float64(info.State.Bytes) / float64(info.Config.MaxBytes)
+		info := s.CachedInfo()
+		state = StreamState{Copies: info.Config.Replicas, Clustered: info.Cluster != nil && info.Cluster.Name != ""}
+		if info.Config.MaxBytes > 0 {
+			state.Usage = float64(info.State.Bytes) / float64(info.Config.MaxBytes)
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("look at stream %s: %w", stream, err)
+		return StreamState{}, fmt.Errorf("look at stream %s: %w", stream, err)
 	}
-	return usage, nil
+	return state, nil
+}
+
+// StreamUsage is how full a stream is, from 0 to 1; 0 for a stream without a
+// bound.
+func (i *Inspector) StreamUsage(ctx context.Context, stream string) (float64, error) {
+	state, err := i.Stream(ctx, stream)
+	return state.Usage, err
 }

@@ -1,29 +1,29 @@
 package topology
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"reflect"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tunebus/tunebus/events"
-	"github.com/tunebus/tunebus/pipeline/bus/conn"
 )
 
 // Topology is the set of streams, buckets and consumers that tunebus works with.
 type Topology struct {
 	// Queues are the queues of each phase; each gets one durable consumer.
 	Queues map[events.Phase][]string
-	// Replicas of every stream. Default 1.
+	// Replicas of every stream and bucket. Without it those that exist keep theirs, new
+	// ones get as many as the stream of facts has, and 1 where none exists.
 	Replicas int
 	// AckWait is how long the job of a dead worker waits until the next worker
-	// gets it. Default 30 s.
+	// gets it. Without it consumers that exist keep theirs, new ones get that of intake's
+	// consumer of requests, and 30 s where none exists.
 	AckWait time.Duration
 	// FactBytes, RequestBytes, MetricBytes, LogBytes and DeadBytes bound the streams.
-	// Defaults 4 GiB, 1 GiB, 1 GiB, 512 MiB and 256 MiB.
+	// Defaults 4 GiB, 1 GiB, 1 GiB, 512 MiB and 256 MiB. A stream that exists keeps a limit
+	// that is larger than the default, and so it is with the ages below.
 	FactBytes, RequestBytes, MetricBytes, LogBytes, DeadBytes int64
 	// MetricAge is how long the stream keeps metric points. Default 7 days.
 	MetricAge time.Duration
@@ -95,12 +95,6 @@ func (t Topology) withDefaults() Topology {
 	if t.Queues == nil {
 		t.Queues = DefaultQueues()
 	}
-	if t.Replicas == 0 {
-		t.Replicas = 1
-	}
-	if t.AckWait == 0 {
-		t.AckWait = 30 * time.Second
-	}
 	if t.LogAge == 0 {
 		t.LogAge = 30 * 24 * time.Hour
 	}
@@ -108,78 +102,6 @@ func (t Topology) withDefaults() Topology {
 		t.MetricAge = 7 * 24 * time.Hour
 	}
 	return t
-}
-
-// applyTries is how often a request of Apply is made that gets no answer.
-const applyTries = 3
-
-// apply makes a request that may be repeated.
-func apply(ctx context.Context, c *conn.Conn, op conn.Op, do func(ctx context.Context, js jetstream.JetStream) error) error {
-	for try := 1; ; try++ {
-		err := c.Request(ctx, op, do)
-		if err == nil || try == applyTries || ctx.Err() != nil || !conn.IsUnanswered(err) {
-			return err
-		}
-		c.Logger().Warn("NATS does not answer; asking again", "error", err)
-	}
-}
-
-// Apply creates or updates the streams, the buckets and the consumers. It may
-// be repeated: what is there keeps its messages. The error is a [*PayloadError], and
-// nothing changes, if the server takes only small messages.
-func Apply(ctx context.Context, c *conn.Conn, t Topology) error {
-	if _, err := CheckPayload(ctx, c); err != nil {
-		return err
-	}
-	t = t.withDefaults()
-	for _, s := range t.streams() {
-		err := apply(ctx, c, conn.ApplyStream, func(ctx context.Context, js jetstream.JetStream) error {
-			// The server writes nothing if the stream is there as wanted. So what only
-			// reads, or makes room, works on a full disk as well.
-			_, err := js.CreateStream(ctx, s)
-			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-				_, err = js.UpdateStream(ctx, s)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("set up stream %s: %w", s.Name, t.storageError(ctx, c, s.Name, s.MaxBytes, err))
-		}
-	}
-	for _, kv := range t.buckets() {
-		err := apply(ctx, c, conn.ApplyBucket, func(ctx context.Context, js jetstream.JetStream) error {
-			_, err := js.CreateKeyValue(ctx, kv)
-			if errors.Is(err, jetstream.ErrBucketExists) {
-				_, err = js.UpdateKeyValue(ctx, kv)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("set up bucket %s: %w", kv.Bucket, t.storageError(ctx, c, "KV_"+kv.Bucket, kv.MaxBytes, err))
-		}
-	}
-	for stream, consumers := range t.consumers() {
-		for _, cfg := range consumers {
-			err := apply(ctx, c, conn.ApplyConsumer, func(ctx context.Context, js jetstream.JetStream) error {
-				if there, err := js.Consumer(ctx, stream, cfg.Durable); err == nil && isAsWanted(there.CachedInfo().Config, cfg) {
-					return nil // the server would write it once more
-				}
-				_, err := js.CreateOrUpdateConsumer(ctx, stream, cfg)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("set up consumer %s of %s: %w", cfg.Durable, stream, err)
-			}
-		}
-	}
-	return nil
-}
-
-// isAsWanted reports whether a consumer has the configuration that is wanted, with what the
-// server adds.
-func isAsWanted(there, want jetstream.ConsumerConfig) bool {
-	want.Name, want.Metadata, want.MaxWaiting = there.Name, there.Metadata, there.MaxWaiting
-	return reflect.DeepEqual(there, want)
 }
 
 func (t Topology) buckets() []jetstream.KeyValueConfig {
@@ -234,8 +156,8 @@ func (t Topology) consumers() map[string][]jetstream.ConsumerConfig {
 		ofFacts(ConsumerTracker, events.TrackedSubjects()...),
 		ofFacts(ConsumerPublisher, events.TypePipelineCompleted+".*"),
 	}
-	for p, queues := range t.Queues {
-		for _, q := range queues {
+	for _, p := range slices.Sorted(maps.Keys(t.Queues)) {
+		for _, q := range t.Queues[p] {
 			facts = append(facts, ofFacts(JobConsumer(p, q), events.JobFilter(p, q)))
 		}
 	}

@@ -12,11 +12,13 @@ import (
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/exit"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/preflight"
+	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/queuecheck"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/session"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/storeopening"
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/llm"
+	"github.com/tunebus/tunebus/pipeline/artifact"
 	"github.com/tunebus/tunebus/pipeline/bus/conn"
 	"github.com/tunebus/tunebus/pipeline/bus/deadletter"
 	"github.com/tunebus/tunebus/pipeline/bus/heldslot"
@@ -137,6 +139,7 @@ func checkServer(ctx context.Context, s *session.Session, b *conn.Conn, cfg sett
 	for _, h := range held {
 		found = append(found, checkHeld(h))
 	}
+	found = queuecheck.LookAtJobs(ctx, b, cfg, queues, held, found)
 	return append(found, checkStore(ctx, b, cfg))
 }
 
@@ -154,15 +157,18 @@ func checkPayload(ctx context.Context, b *conn.Conn) view.Finding {
 
 func checkStream(ctx context.Context, b *conn.Conn, cfg settings.Settings, stream string) view.Finding {
 	f := view.Finding{Name: "stream " + stream, State: view.StateOK}
-	fill, err := topology.NewInspector(b).StreamUsage(ctx, stream)
+	state, err := topology.NewInspector(b).Stream(ctx, stream)
 	switch {
 	case err != nil:
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), doSetup
 		return f
-	case stream == events.StreamFacts && fill >= cfg.Intake.FullAt:
+	case stream == events.StreamFacts && state.Usage >= cfg.Intake.FullAt:
 		f.State, f.Do = view.StateLook, "no new runs are admitted; raise its limit"
 	}
-	f.Says = fmt.Sprintf("%.1f %% full", 100*fill)
+	f.Says = fmt.Sprintf("%.1f %% full", 100*state.Usage)
+	if state.Clustered || state.Copies > 1 { // one server has one copy
+		f.Says += ", " + copies(state.Copies)
+	}
 	return f
 }
 
@@ -190,6 +196,8 @@ func checkBuckets(ctx context.Context, b *conn.Conn) view.Finding {
 		f.State, f.Says = view.StateBroken, err.Error()
 	case len(missing) > 0:
 		f.State, f.Says, f.Do = view.StateBroken, "missing: "+strings.Join(missing, ", "), doSetup
+	default:
+		return copiesOfBuckets(ctx, b, f)
 	}
 	return f
 }
@@ -267,6 +275,10 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 		return f
 	}
 	store, err := storeopening.OpenExisting(ctx, b, cfg.Artifacts.URL)
+	if errors.Is(err, artifact.ErrNoStore) && hasNoRun(ctx, b) {
+		f.Says = settings.Redacted(cfg.Artifacts.URL) + " holds no artifact store yet; the first service or submit makes it"
+		return f
+	}
 	if err != nil {
 		f.State, f.Says, f.Do = view.StateBroken, err.Error(), "look at artifacts.url of the settings"
 		return f
@@ -276,6 +288,13 @@ func checkStore(ctx context.Context, b *conn.Conn, cfg settings.Settings) view.F
 		f.State, f.Says = view.StateLook, err.Error()
 	}
 	return f
+}
+
+// hasNoRun reports whether the server is known to have no run yet, whose artifacts would lie
+// somewhere.
+func hasNoRun(ctx context.Context, b *conn.Conn) bool {
+	runs, err := runlister.New(b).InStream(ctx)
+	return err == nil && len(runs) == 0
 }
 
 // checkMachine checks this machine, and MLflow as it is reached from here.

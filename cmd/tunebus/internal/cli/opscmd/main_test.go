@@ -6,4 +6,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain finds goroutines that are left behind; of a cluster the servers leave their clock, and
+// the timers of streams whose copies changed.
+func TestMain(m *testing.M) {
+	const server = "github.com/nats-io/nats-server/v2/server"
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(server+"/ats.Register.func1"), goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"))
+}

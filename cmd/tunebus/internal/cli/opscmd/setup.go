@@ -35,7 +35,7 @@ func Setup(s *session.Session) *cobra.Command {
 		Use: "setup", Short: "Create the streams, buckets and consumers on a server", Args: session.NoArgs,
 		Example: "  tunebus setup --server nats://nats.example:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.replicas < 1 {
+			if f.replicas < 1 && c.Flags().Changed("replicas") {
 				return exit.Input(fmt.Errorf("--replicas %d: want 1 or more", f.replicas))
 			}
 			cfg, err := s.Settings()
@@ -51,7 +51,11 @@ func Setup(s *session.Session) *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			if err := topology.Apply(c.Context(), b, server); err != nil {
+			changes, err := topology.ApplyChanges(c.Context(), b, server)
+			if err != nil {
+				for _, line := range view.ChangesOfSetup(changes) { // before it failed
+					s.Console.Say("%s", line)
+				}
 				return err
 			}
 			if bucket, ok := service.ObjectBucket(cfg.Artifacts.URL); ok {
@@ -59,12 +63,12 @@ func Setup(s *session.Session) *cobra.Command {
 					return err
 				}
 			}
-			return s.Console.Print(view.SetUp(b.Server(), server.Queues))
+			return s.Console.Print(view.SetUp(b.Server(), server.Queues, changes))
 		},
 	}
 	flags := c.Flags()
-	flags.IntVar(&f.replicas, "replicas", 1, "copies of every stream")
-	timeflag.WaitVar(flags, &f.ackWait, "ack-wait", 30*time.Second, "how long the job of a dead worker waits for the next one")
+	flags.IntVar(&f.replicas, "replicas", 0, "copies of every stream and bucket; without it they keep theirs, and are new with 1")
+	timeflag.WaitVar(flags, &f.ackWait, "ack-wait", 0, "how long the job of a dead worker waits for the next one; without it as it is, and 30s if new")
 	flags.StringArrayVar(&f.queues, "queue", nil, "phase=name of a queue besides the usual ones")
 	timeflag.WaitVar(flags, &f.wait, "wait", 0, "how long to wait for the server; 0: not at all")
 	return c

@@ -3,12 +3,14 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tunebus/tunebus/cmd/tunebus/internal/cli/view/terminal"
 	"github.com/tunebus/tunebus/events"
 	"github.com/tunebus/tunebus/pipeline/archive"
+	"github.com/tunebus/tunebus/pipeline/bus/topology"
 	"github.com/tunebus/tunebus/pipeline/gc"
 )
 
@@ -70,9 +72,40 @@ func Collected(removed []gc.Removed, sum gc.Report, dryRun bool) Result {
 }
 
 // SetUp is a server that was set up, with the queues that it has now.
-func SetUp(server string, queues map[events.Phase][]string) Result {
-	value := map[string]any{"server": server, "queues": queues}
-	return Result{value, func(w io.Writer) { fmt.Fprintf(w, "%s is set up\n", server) }}
+func SetUp(server string, queues map[events.Phase][]string, changes []topology.Change) Result {
+	value := map[string]any{"server": server, "queues": queues, "changes": changes}
+	return Result{value, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is set up\n", server)
+		for _, line := range ChangesOfSetup(changes) {
+			fmt.Fprintln(w, line)
+		}
+	}}
+}
+
+// ChangesOfSetup says what setup has changed, what is alike on one line. Of a server that
+// had nothing of tunebus it says nothing: all is new there.
+func ChangesOfSetup(changes []topology.Change) (lines []string) {
+	things := map[string][]string{}
+	for _, c := range changes {
+		line := "created"
+		if !c.Created {
+			key := c.Key
+			if key == "num_replicas" {
+				key = "copies"
+			}
+			line = fmt.Sprintf("%s changed from %s to %s", key, c.From, c.To)
+		}
+		if things[line] = append(things[line], c.What); len(things[line]) == 1 {
+			lines = append(lines, line)
+		}
+	}
+	if slices.Contains(things["created"], "stream "+events.StreamFacts) && len(lines) == 1 {
+		return nil
+	}
+	for i, line := range lines {
+		lines[i] = line + ": " + strings.Join(things[line], ", ")
+	}
+	return lines
 }
 
 // Finding is what a check of the server or of this machine found.
