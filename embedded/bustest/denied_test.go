@@ -28,7 +28,7 @@ func TestDenied(t *testing.T) {
 	}})
 	c := (&testServer{log: &logBuffer{}}).connect(t, strings.Replace(url, "nats://", "nats://worker:hush@", 1))
 	begin := time.Now()
-	err := topology.Apply(t.Context(), c, topology.Topology{})
+	err := topology.Apply(t.Context(), c, topology.Topology{Replicas: 1, AckWait: 30 * time.Second})
 	if denied, ok := errors.AsType[*conn.DeniedError](err); !ok || denied.Op != conn.ApplyStream || time.Since(begin) > 4*time.Second ||
 		!strings.Contains(err.Error(), `may not do that: nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.`) {
 		t.Errorf("after %s: %v", time.Since(begin), err)
