@@ -244,6 +244,7 @@ func TestKills(t *testing.T) {
 		attempts += len(d.run(t, id).Phases[events.Finetune].Attempts)
 	}
 	t.Logf("%d kills, %d runs, %d attempts", killed, requested, attempts)
+	processes.Eventually(t, time.Minute, "all messages are settled", func() error { return d.unsettled(t) })
 	for _, p := range append(d.workers, d.services...) {
 		p.Stop(t)
 	}
@@ -281,6 +282,20 @@ func TestHang(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// unsettled is the error of messages that a service still has, such as metrics of a run that
+// ended a moment ago.
+func (d *deployment) unsettled(t *testing.T) error {
+	t.Helper()
+	var s snapshot.State
+	err := snapshot.ReadStreams(t.Context(), d.url, &s)
+	for _, c := range s.Consumers {
+		if c.Unsettled() > 0 {
+			err = errors.Join(err, fmt.Errorf("%s of %s has %d messages waiting and %d unsettled", c.Name, c.Stream, c.Pending, c.AckPending))
+		}
+	}
+	return err
 }
 
 // audit reports every fault of what was left behind.
