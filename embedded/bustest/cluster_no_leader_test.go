@@ -18,7 +18,7 @@ func TestClusterWithoutLeader(t *testing.T) {
 		s.Shutdown()
 		s.WaitForShutdown()
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // a server notices after a while that it is alone
 		_, err := topology.NewInspector(conns[2]).Queues(t.Context())
 		if conn.IsNoLeader(err) && conn.IsUnanswered(err) {
 			return

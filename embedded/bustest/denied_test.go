@@ -35,14 +35,13 @@ func TestDenied(t *testing.T) {
 	}
 	errs := make([]error, 2)
 	var both sync.WaitGroup
-	arrived := make(chan struct{}, 2)
+	var begun sync.WaitGroup // so that both wait at the same time
+	begun.Add(len(errs))
 	for i := range errs {
 		both.Go(func() {
 			errs[i] = c.Request(t.Context(), conn.StreamInfo, func(ctx context.Context, js jetstream.JetStream) error {
-				arrived <- struct{}{}
-				for len(arrived) < 2 && ctx.Err() == nil { // both wait
-					time.Sleep(time.Millisecond)
-				}
+				begun.Done()
+				begun.Wait()
 				_, err := js.Stream(ctx, events.StreamFacts)
 				return err
 			})
